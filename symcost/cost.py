@@ -1,0 +1,431 @@
+"""What a computation costs: typed resources, quantities that refuse to mix, and their ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Self
+
+import sympy as sp
+
+from symcost.errors import UnitError
+from symcost.exact import Evaluator, Number
+from symcost.symbols import Expr, Size, as_expr
+from symcost.tensor import Kind
+
+Amount = int | Fraction | sp.Expr
+"""A number where everything is bound, otherwise a formula."""
+
+
+class Unit(StrEnum):
+    """What a quantity is measured in."""
+
+    MACS = "MACs"
+    FLOPS = "FLOPs"
+    BYTES = "bytes"
+
+
+class Engine(StrEnum):
+    """What does the work."""
+
+    MATRIX = "matrix"
+    VECTOR = "vector"
+
+
+class Direction(StrEnum):
+    """Which way traffic goes."""
+
+    READ = "read"
+    WRITTEN = "written"
+
+
+@dataclass(frozen=True)
+class Work:
+    """Work of an engine: multiply-accumulates of the matrix engine, vector FLOPs of the other."""
+
+    engine: Engine
+
+    @property
+    def unit(self) -> Unit:
+        return Unit.MACS if self.engine is Engine.MATRIX else Unit.FLOPS
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes that cross the border of a kernel."""
+
+    kind: Kind
+    direction: Direction
+    unit: Unit = Unit.BYTES
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Bytes that are held. Weights and cache add, shared ones once; activations take the peak."""
+
+    kind: Kind
+    unit: Unit = Unit.BYTES
+
+
+Resource = Work | Traffic | Storage
+
+MACS = Work(Engine.MATRIX)
+VECTOR_FLOPS = Work(Engine.VECTOR)
+RESOURCES: tuple[Resource, ...] = (
+    MACS,
+    VECTOR_FLOPS,
+    *(Traffic(kind, direction) for direction in Direction for kind in Kind),
+    *(Storage(kind) for kind in Kind),
+)
+"""Every resource that a cost counts."""
+
+
+def simplest(formula: Expr) -> Amount:
+    """A number as a Python number, a formula as it is."""
+    if isinstance(formula, sp.Integer):
+        return int(formula)
+    if isinstance(formula, sp.Rational):
+        return Fraction(int(formula.p), int(formula.q))
+    return formula
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """An amount of something, which adds to more of the same only."""
+
+    amount: Expr
+    unit: Unit
+    resource: Resource
+
+    def __add__(self, other: object) -> Quantity:
+        if not isinstance(other, Quantity) or other.resource != self.resource:
+            what = other.resource if isinstance(other, Quantity) else repr(other)
+            raise UnitError(f"{self.resource} and {what} cannot be added")
+        if self.resource == Storage(Kind.ACTIVATION):
+            return replace(self, amount=sp.Max(self.amount, other.amount))
+        return replace(self, amount=self.amount + other.amount)
+
+    __radd__ = __add__
+
+
+@dataclass(frozen=True)
+class Entry:
+    """So much of a resource, spent or held by what runs at a path."""
+
+    path: str
+    resource: Resource
+    amount: Expr
+
+
+def _lies_in(path: str, prefix: str) -> bool:
+    return not prefix or path == prefix or path.startswith(f"{prefix}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Cost(Mapping[Resource, Quantity]):
+    """A frozen ledger of resources, entry by entry, and the parts that it is made of.
+
+    Parameters
+    ----------
+    entries : tuple of Entry
+        Work and traffic by path, held bytes by name of what is held (once each), and one entry of
+        live activations for each moment; their total is the maximum.
+    parts : mapping of str to Cost
+        The named parts that together are the whole.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    parts: Mapping[str, Cost] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        path: str = "layer",
+        *,
+        macs: Size = 0,
+        vector_flops: Size = 0,
+        bytes_read: Size = 0,
+        bytes_written: Size = 0,
+        weight_bytes: Size = 0,
+        activation_bytes: Size = 0,
+        kv_bytes: Size = 0,
+    ) -> Self:
+        """A cost stated outright, for a layer that is known by its figures only."""
+        amounts: dict[Resource, Size] = {
+            MACS: macs,
+            VECTOR_FLOPS: vector_flops,
+            Traffic(Kind.ACTIVATION, Direction.READ): bytes_read,
+            Traffic(Kind.ACTIVATION, Direction.WRITTEN): bytes_written,
+            Storage(Kind.WEIGHT): weight_bytes,
+            Storage(Kind.ACTIVATION): activation_bytes,
+            Storage(Kind.KV): kv_bytes,
+        }
+        return cls(
+            tuple(
+                Entry(path, resource, as_expr(amount))
+                for resource, amount in amounts.items()
+                if amount != 0
+            )
+        )
+
+    @classmethod
+    def together(cls, **parts: Cost) -> Self:
+        """The cost of named parts, one after the other."""
+        return cls(tuple(entry for part in parts.values() for entry in part.entries), parts)
+
+    # The mapping from resource to quantity.
+
+    @cached_property
+    def _totals(self) -> dict[Resource, Expr]:
+        spent: dict[Resource, list[Expr]] = {}
+        held: dict[Resource, dict[str, Expr]] = {}
+        for entry in self.entries:
+            if not isinstance(entry.resource, Storage):
+                spent.setdefault(entry.resource, []).append(entry.amount)
+            elif entry.resource.kind is not Kind.ACTIVATION:
+                names = held.setdefault(entry.resource, {})
+                known = names.get(entry.path, entry.amount)
+                equal = known == entry.amount
+                names[entry.path] = known if equal else sp.Max(known, entry.amount)
+        totals = {resource: sp.Add(*amounts) for resource, amounts in spent.items()}
+        totals.update({resource: sp.Add(*names.values()) for resource, names in held.items()})
+        return totals
+
+    @cached_property
+    def _peak(self) -> Expr:
+        return largest([amount for _, amount in self.moments])
+
+    def __getitem__(self, resource: Resource) -> Quantity:
+        if resource not in RESOURCES:
+            raise KeyError(resource)
+        live = resource == Storage(Kind.ACTIVATION)
+        amount = self._peak if live else self._totals.get(resource, sp.Integer(0))
+        return Quantity(amount, resource.unit, resource)
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(RESOURCES)
+
+    def __len__(self) -> int:
+        return len(RESOURCES)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal as formulas: the same total of every resource for all values of the symbols."""
+        if not isinstance(other, Cost):
+            return NotImplemented
+        return all(
+            sp.expand(self[resource].amount - other[resource].amount) == 0 for resource in self
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # The algebra.
+
+    def __add__(self, other: object) -> Cost:
+        if not isinstance(other, Cost):
+            raise UnitError(f"a cost adds to a cost, not to {other!r}")
+        return Cost(self.entries + other.entries)
+
+    def __mul__(self, count: Size) -> Cost:
+        """The cost of so many equal layers, each with weights and a cache of its own."""
+        factor = as_expr(count)
+
+        def scaled(entry: Entry) -> Entry:
+            if entry.resource == Storage(Kind.ACTIVATION):
+                return entry
+            return replace(entry, amount=factor * entry.amount)
+
+        return self.each(scaled)
+
+    __rmul__ = __mul__
+
+    def each(self, change: Callable[[Entry], Entry]) -> Self:
+        """The cost with every entry changed, in the whole and in its parts."""
+        parts = {name: part.each(change) for name, part in self.parts.items()}
+        return replace(self, entries=tuple(map(change, self.entries)), parts=parts)
+
+    def bind(self, values: Mapping[sp.Symbol, Number | Expr]) -> Self:
+        """The cost with symbols replaced, all at once, by numbers or by other formulas.
+
+        Where nothing stays symbolic, the result is exact integers and fractions.
+
+        Raises
+        ------
+        DomainError
+            A number lies outside its symbol's domain.
+        """
+        numbers = {s: v for s, v in values.items() if not isinstance(v, sp.Expr)}
+        evaluator = Evaluator(numbers)
+        if self.free_symbols <= numbers.keys():
+            return self.each(lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount))))
+        exprs = {symbol: as_rational(value) for symbol, value in values.items()}
+        return self.each(lambda entry: replace(entry, amount=entry.amount.xreplace(exprs)))
+
+    def evaluate(self, bindings: Mapping[sp.Symbol, Number]) -> Self:
+        """The exact cost at one point.
+
+        Raises
+        ------
+        UnboundSymbolError
+            A symbol has no value.
+        DomainError
+            A value lies outside its symbol's domain.
+        """
+        evaluator = Evaluator(bindings)
+        return self.each(lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount))))
+
+    def at(self, path: str) -> Self:
+        """The share of what runs at or below a module path."""
+        return type(self)(tuple(entry for entry in self.entries if _lies_in(entry.path, path)))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that spends work or traffic, in the order in which it runs."""
+        return tuple(
+            dict.fromkeys(e.path for e in self.entries if not isinstance(e.resource, Storage))
+        )
+
+    @cached_property
+    def free_symbols(self) -> frozenset[sp.Symbol]:
+        """The symbols that the cost still depends on."""
+        return frozenset[sp.Symbol]().union(*(e.amount.free_symbols for e in self.entries))
+
+    # The figures.
+
+    def _traffic(self, direction: Direction) -> Expr:
+        return sp.Add(*(self[Traffic(kind, direction)].amount for kind in Kind))
+
+    @property
+    def macs(self) -> Amount:
+        """Multiply-accumulates of the matrix engine."""
+        return simplest(self[MACS].amount)
+
+    @property
+    def matrix_flops(self) -> Amount:
+        """FLOPs of the matrix engine, two for each multiply-accumulate."""
+        return simplest(2 * self[MACS].amount)
+
+    @property
+    def vector_flops(self) -> Amount:
+        """FLOPs of everything else, at the documented cost per element."""
+        return simplest(self[VECTOR_FLOPS].amount)
+
+    @property
+    def flops(self) -> Amount:
+        """Matrix and vector FLOPs together."""
+        return simplest(2 * self[MACS].amount + self[VECTOR_FLOPS].amount)
+
+    @property
+    def bytes_read(self) -> Amount:
+        """Bytes that kernels read from memory."""
+        return simplest(self._traffic(Direction.READ))
+
+    @property
+    def bytes_written(self) -> Amount:
+        """Bytes that kernels write to memory."""
+        return simplest(self._traffic(Direction.WRITTEN))
+
+    @property
+    def bytes_moved(self) -> Amount:
+        """Bytes read and written."""
+        return simplest(self._traffic(Direction.READ) + self._traffic(Direction.WRITTEN))
+
+    @property
+    def weight_bytes(self) -> Amount:
+        """Bytes of the resident weights, shared ones once."""
+        return simplest(self[Storage(Kind.WEIGHT)].amount)
+
+    @property
+    def kv_bytes(self) -> Amount:
+        """Bytes of the KV cache after the pass."""
+        return simplest(self[Storage(Kind.KV)].amount)
+
+    @property
+    def activation_bytes(self) -> Amount:
+        """Bytes of live activations at the moment when they are most."""
+        return simplest(self[Storage(Kind.ACTIVATION)].amount)
+
+    @property
+    def moments(self) -> tuple[tuple[str, Expr], ...]:
+        """Live activations in bytes at each kernel: what the peak is the maximum of."""
+        live = Storage(Kind.ACTIVATION)
+        return tuple((e.path, e.amount) for e in self.entries if e.resource == live)
+
+    @property
+    def intensity(self) -> Any:
+        """FLOPs per byte moved: a float, or a formula; zero where nothing runs."""
+        if self.bytes_moved == 0:
+            return 0.0
+        ratio = as_rational(self.flops) / as_rational(self.bytes_moved)
+        return _scaled(ratio, 1)
+
+
+def as_rational(amount: Amount) -> Expr:
+    """A number or a formula as a formula."""
+    if isinstance(amount, Fraction):
+        return sp.Rational(amount.numerator, amount.denominator)
+    return as_expr(amount)
+
+
+def largest(amounts: list[Expr]) -> Expr:
+    """The maximum of amounts, without those that another one always exceeds.
+
+    All symbols are non-negative, so a formula whose expanded terms all have smaller or equal
+    coefficients than another's can never win.
+    """
+    if all(isinstance(amount, sp.Rational) for amount in amounts):
+        return max(amounts, default=sp.Integer(0))
+    terms = {amount: sp.expand(amount).as_coefficients_dict() for amount in set(amounts)}
+    winners: list[Expr] = []
+    for amount in sorted(terms, key=lambda a: (-len(terms[a]), sp.default_sort_key(a))):
+        if not any(_covers(terms[other], terms[amount]) for other in winners):
+            winners = [w for w in winners if not _covers(terms[amount], terms[w])]
+            winners.append(amount)
+    return sp.Max(*winners, evaluate=False) if len(winners) > 1 else winners[0]
+
+
+def _covers(large: Mapping[Expr, Expr], small: Mapping[Expr, Expr]) -> bool:
+    terms = {*large, *small}
+    return all(large.get(term, sp.Integer(0)) >= small.get(term, sp.Integer(0)) for term in terms)
+
+
+def _scaled(amount: Amount, unit: int) -> Any:
+    ratio = as_rational(amount) / unit
+    return float(ratio) if ratio.is_Rational else ratio
+
+
+@dataclass(frozen=True, eq=False)
+class StageCost(Cost):
+    """The cost of one stage, also in the units of a report: floats, or formulas."""
+
+    @property
+    def flops_tflops(self) -> Any:
+        """FLOPs in units of 10^12."""
+        return _scaled(self.flops, 10**12)
+
+    @property
+    def io_tb(self) -> Any:
+        """Bytes read and written in units of 10^12."""
+        return _scaled(self.bytes_moved, 10**12)
+
+    @property
+    def weights_gb(self) -> Any:
+        """Resident weights in units of 10^9 bytes."""
+        return _scaled(self.weight_bytes, 10**9)
+
+    @property
+    def activations_gb(self) -> Any:
+        """The peak of live activations in units of 10^9 bytes."""
+        return _scaled(self.activation_bytes, 10**9)
+
+    @property
+    def kv_gb(self) -> Any:
+        """The KV cache in units of 10^9 bytes."""
+        return _scaled(self.kv_bytes, 10**9)
+
+    @property
+    def arithmetic_intensity(self) -> Any:
+        """FLOPs per byte moved."""
+        return self.intensity

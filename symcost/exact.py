@@ -1,0 +1,89 @@
+"""Exact evaluation of formulas: Python integers and fractions, or an error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+import sympy as sp
+
+from symcost.errors import DomainError, UnboundSymbolError
+from symcost.symbols import Expr, info_of
+
+Number = int | Fraction
+Bindings = Mapping[sp.Symbol, Number]
+
+
+def _product(values: list[Number]) -> Number:
+    return math.prod(values)
+
+
+def _power(values: list[Number]) -> Number:
+    base, exponent = values
+    if isinstance(exponent, Fraction) and exponent.denominator != 1:
+        raise DomainError(f"{base} to the power of {exponent} is not a rational number")
+    return Fraction(base) ** int(exponent)
+
+
+_NODES: dict[type[sp.Basic], Callable[[list[Number]], Number]] = {
+    sp.Add: sum,
+    sp.Mul: _product,
+    sp.Pow: _power,
+    sp.Min: min,
+    sp.Max: max,
+    sp.Abs: lambda values: abs(values[0]),
+    sp.floor: lambda values: math.floor(values[0]),
+    sp.ceiling: lambda values: math.ceil(values[0]),
+}
+"""Every kind of node that a formula may consist of, besides numbers and symbols."""
+
+
+class Evaluator:
+    """Evaluates formulas at one point; what formulas share is computed once.
+
+    Parameters
+    ----------
+    bindings : mapping of sympy.Symbol to int or Fraction
+        The point. Each value is checked against its symbol's domain.
+    """
+
+    def __init__(self, bindings: Bindings) -> None:
+        for symbol, value in bindings.items():
+            info_of(symbol).check(value)
+        self._known: dict[sp.Basic, Number] = dict(bindings)
+
+    def __call__(self, formula: Expr) -> Number:
+        """The exact value: an int where it is whole, otherwise a Fraction."""
+        known = self._known.get(formula)
+        if known is not None:
+            return known
+        if isinstance(formula, sp.Rational):
+            value: Number = Fraction(int(formula.p), int(formula.q))
+        elif isinstance(formula, sp.Symbol):
+            info = info_of(formula)
+            raise UnboundSymbolError(
+                f"{info.name} ({info.meaning}) has no value; give it one, a {info.domain}"
+            )
+        else:
+            node = _NODES.get(formula.func)
+            if node is None:
+                raise DomainError(f"{formula.func.__name__} is no part of a formula: {formula}")
+            value = node([self(argument) for argument in formula.args])
+        if isinstance(value, Fraction) and value.denominator == 1:
+            value = value.numerator
+        self._known[formula] = value
+        return value
+
+
+def evaluate(formula: Expr, bindings: Bindings) -> Number:
+    """The exact value of one formula at one point.
+
+    Raises
+    ------
+    UnboundSymbolError
+        A symbol of the formula has no value.
+    DomainError
+        A value lies outside its symbol's domain.
+    """
+    return Evaluator(bindings)(formula)

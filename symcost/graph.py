@@ -1,0 +1,160 @@
+"""Graphs of operators: what a forward pass leaves behind when it is run once over formulas.
+
+A layer is run at a `Scope`, which knows the module path, how often the body repeats and which
+kernel holds it. Every operator that runs adds one `Operation` to the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import sympy as sp
+
+from symcost.errors import ShapeError
+from symcost.symbols import Expr, Size, as_expr, positive, w_a, w_w
+from symcost.tensor import Kind, Piece, Region, Tensor, product, shape_text
+
+Gradients = Sequence[Tensor | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A body that runs several times, or that runs only under a condition.
+
+    Parameters
+    ----------
+    count : sympy.Expr
+        How often the body runs.
+    condition : sympy.Expr, optional
+        A product of non-negative symbols, zero where the body does not run at all. Sizes in the
+        body that hold it as a factor vanish by themselves; only what would remain is multiplied
+        by `count`.
+    """
+
+    count: Expr
+    condition: Expr | None = None
+
+    def times(self, cost: Expr) -> Expr:
+        """The cost of all runs from the cost of one."""
+        if self.condition is not None:
+            gone = {symbol: sp.Integer(0) for symbol in self.condition.free_symbols}
+            if cost.xreplace(gone) == 0:
+                return cost
+        return self.count * cost
+
+
+def times(cost: Expr, loops: Sequence[Loop]) -> Expr:
+    """The cost of a body inside nested loops."""
+    for loop in loops:
+        cost = loop.times(cost)
+    return cost
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One kernel of a serving engine: the operators that a layer declares to run together."""
+
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One operator as it ran: where, on what, and what it costs per run of its loops.
+
+    `reads` and `writes` are in elements; `macs` and `vector_flops` are counts.
+    """
+
+    operator: str
+    path: str
+    loops: tuple[Loop, ...]
+    kernel: Kernel | None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    macs: Expr
+    vector_flops: Expr
+    reads: tuple[Piece, ...]
+    writes: tuple[Piece, ...]
+    backward: Callable[[Scope, Tensor], Gradients] | None = field(repr=False)
+
+
+@dataclass(eq=False)
+class Graph:
+    """The operations of a forward pass in the order in which they ran."""
+
+    operations: list[Operation] = field(default_factory=list)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    outputs: list[Tensor] = field(default_factory=list)
+
+    @property
+    def root(self) -> Scope:
+        """The scope outside all modules."""
+        return Scope(self)
+
+    def input(
+        self,
+        name: str,
+        *shape: Size,
+        width: Expr = w_a,
+        kind: Kind = Kind.ACTIVATION,
+        loops: tuple[Loop, ...] = (),
+        differentiable: bool = True,
+    ) -> Tensor:
+        """A tensor that the forward pass is given."""
+        sizes = tuple(as_expr(size) for size in shape)
+        region = Region(product(sizes), width, kind, loops)
+        return Tensor(name, sizes, (Piece(region, region.elements),), differentiable)
+
+    def output(self, tensor: Tensor) -> Tensor:
+        """Mark a tensor as a result: it is written to memory under every execution."""
+        self.outputs.append(tensor)
+        return tensor
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where an operator runs: `scope / "name"` descends into a module or names an operator."""
+
+    graph: Graph
+    path: str = ""
+    loops: tuple[Loop, ...] = ()
+    kernel: Kernel | None = None
+
+    def __truediv__(self, name: str) -> Scope:
+        return replace(self, path=f"{self.path}.{name}" if self.path else name)
+
+    def repeat(self, name: str, count: int) -> Scope:
+        """The scope of equal modules that run one after the other, each with its own weights."""
+        return replace(self / name, loops=(*self.loops, Loop(as_expr(count))))
+
+    def when(self, condition: Expr) -> Scope:
+        """The scope of a call that is made only where the condition is not zero."""
+        return replace(self, loops=(*self.loops, Loop(positive(condition), condition)))
+
+    def fused(self, label: str) -> Scope:
+        """The scope of operators that a serving engine runs as one kernel."""
+        return replace(self, kernel=Kernel(label))
+
+    def weight(self, name: str, *shape: Size) -> Tensor:
+        """The parameter of this module with the given name; asked for again, the same one."""
+        path = f"{self.path}.{name}"
+        known = self.graph.weights.get(path)
+        if known is None:
+            known = self.graph.input(path, *shape, width=w_w, kind=Kind.WEIGHT, loops=self.loops)
+            self.graph.weights[path] = known
+        elif known.shape != tuple(as_expr(size) for size in shape):
+            raise ShapeError(
+                f"{path} is {shape_text(known.shape)} and was asked for as {shape_text(shape)}"
+            )
+        return known
+
+    def cached(self, name: str, *shape: Size, width: Expr) -> Tensor:
+        """Keys or values of this module that an earlier call left in the cache."""
+        return self.graph.input(
+            f"{self.path}.{name}",
+            *shape,
+            width=width,
+            kind=Kind.KV,
+            loops=self.loops,
+            differentiable=False,
+        )

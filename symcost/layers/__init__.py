@@ -1,0 +1,1 @@
+"""Layers: forward passes over symbolic shapes, each written once."""

@@ -1,0 +1,82 @@
+"""Mixture of experts."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from symcost.graph import Scope
+from symcost.layers.mlp import gated_mlp
+from symcost.operators import (
+    add,
+    cast,
+    combine,
+    gather,
+    grouped_linear,
+    linear,
+    mul,
+    scale,
+    silu,
+    softmax,
+    top_k,
+)
+from symcost.symbols import FLOAT32_WIDTH, Size, as_expr
+from symcost.tensor import Tensor
+
+
+def router(g: Scope, x: Tensor, *, experts: Size, chosen: Size) -> tuple[Tensor, Tensor]:
+    """Weights and numbers of the experts of each token (t, h): softmax, then top-k, in float32.
+
+    Transformers: UnlimitedOcrTextTopkRouter.
+    """
+    at = g.fused("router")
+    wide = cast(at / "to_float32", x, width=FLOAT32_WIDTH)
+    weight = cast(
+        at / "weight_to_float32", g.weight("weight", experts, x.features), width=FLOAT32_WIDTH
+    )
+    scores = softmax(at / "softmax", linear(at / "logits", wide, weight), width=FLOAT32_WIDTH)
+    best, numbers = top_k.outputs(at / "top_k", scores, count=chosen)
+    return scale(at / "scale", best), numbers
+
+
+def routed_experts(
+    g: Scope, x: Tensor, weights: Tensor, numbers: Tensor, *, experts: Size, features: Size
+) -> Tensor:
+    """The gated MLPs of each token's experts on (t, h) (transformers: UnlimitedOcrTextExperts).
+
+    Every token-expert pair is one row: work does not depend on the routing. How many distinct
+    experts are read does; stated is the most that t tokens with k choices can touch, min(E, k·t),
+    which is exact for one token and for many.
+    """
+    tokens, chosen = numbers.shape
+    pairs, size = tokens * chosen, as_expr(features)
+    touched = sp.Min(as_expr(experts), pairs)
+    ids = numbers.reshape(pairs)
+    at = g.fused("experts_gate_and_up")
+    rows = gather(at / "dispatch", x, ids)
+    both = grouped_linear(
+        at / "gate_up",
+        rows,
+        g.weight("gate_up_proj", experts, 2 * size, x.features),
+        experts=touched,
+    )
+    gate, up = both.split(-1, size, size)
+    hidden = mul(at / "multiply", silu(at / "act_fn", gate), up)
+    at = g.fused("experts_down")
+    result = grouped_linear(
+        at / "down", hidden, g.weight("down_proj", experts, x.features, size), experts=touched
+    )
+    weighted = mul(at / "times_weight", result, weights.reshape(pairs, 1))
+    return combine(at / "combine", weighted, numbers)
+
+
+def mixture_of_experts(
+    g: Scope, x: Tensor, *, experts: Size, chosen: Size, features: Size, shared_features: Size
+) -> Tensor:
+    """Routed and shared experts on x (b, s, h) (transformers: UnlimitedOcrTextMoe)."""
+    flat = x.reshape(x.rows, x.features)
+    weights, numbers = router(g / "gate", flat, experts=experts, chosen=chosen)
+    routed = routed_experts(
+        g / "experts", flat, weights, numbers, experts=experts, features=features
+    )
+    shared = gated_mlp(g / "shared_experts", x, shared_features)
+    return add(g / "add_shared", routed.reshape(*x.shape), shared)

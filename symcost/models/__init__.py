@@ -1,0 +1,1 @@
+"""Models: trees of layers under the paths of the real modules."""

@@ -1,0 +1,267 @@
+"""DeepSeek-OCR as a whole: three stages over the vision tower, the decoder and the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+import sympy as sp
+
+from symcost.cost import Cost, StageCost
+from symcost.errors import StageError
+from symcost.exact import Number
+from symcost.execution import Execution
+from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, published
+from symcost.models.deepseek_ocr.decoder import decoder, head
+from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
+from symcost.models.deepseek_ocr.reference import reference_named
+from symcost.models.deepseek_ocr.vision import PARTS, vision
+from symcost.models.deepseek_ocr.widths import Widths
+from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache
+from symcost.symbols import B, Expr, K, S, Size, as_expr, info_of
+
+
+class DeepseekOCRModel:
+    """The root model. A stage is entered by a `start_*` method and then asked for its cost.
+
+    * vision: the vision tower and the projector; no cache is touched.
+    * prefill: vision, the decoder on the whole context, and the head.
+    * decode: the decoder on one token per sequence, and the head; vision does not run.
+
+    Sizes are integers or symbols, and costs are then numbers or formulas.
+    """
+
+    def __init__(
+        self,
+        *,
+        vision_layer: Layer | None,
+        prefill_decoder: Layer | None,
+        step_decoder: Layer | None,
+        num_decoder_layers: int,
+        head_layer: Layer | None,
+        widths: Widths,
+    ) -> None:
+        self._vision_layer = vision_layer
+        self._prefill_decoder = prefill_decoder
+        self._step_decoder = step_decoder
+        self._num_decoder_layers = num_decoder_layers
+        self._head_layer = head_layer
+        self._widths = widths
+        self._stage: Stage | None = None
+        self._batch_size: Size | None = None
+        self._tokens: Size = 1
+        self._before = SyntheticKVCache()
+        self._cache: SyntheticKVCache | None = None
+
+    @classmethod
+    def from_layers(
+        cls,
+        vision_layer: Layer | None,
+        decoder_layer: Layer | None,
+        num_decoder_layers: int,
+        head_layer: Layer | None = None,
+    ) -> Self:
+        """A model of layers that state their costs.
+
+        Parameters
+        ----------
+        vision_layer : Layer or None
+            The vision stack; None for text alone.
+        decoder_layer : Layer or None
+            One decoder layer; None for vision alone.
+        num_decoder_layers : int
+            How many of them.
+        head_layer : Layer or None
+            The language model head.
+        """
+        if num_decoder_layers < 1:
+            raise StageError(f"num_decoder_layers is {num_decoder_layers}; at least 1 is needed")
+        return cls(
+            vision_layer=vision_layer,
+            prefill_decoder=decoder_layer,
+            step_decoder=decoder_layer,
+            num_decoder_layers=num_decoder_layers,
+            head_layer=head_layer,
+            widths=Widths(),
+        )
+
+    @classmethod
+    def from_config(
+        cls,
+        config: DeepseekOCRConfig | None = None,
+        *,
+        views: Views | None = SYMBOLIC,
+        reference: str = "vendor",
+        execution: str | Execution = Execution.EAGER,
+        lm_head: str = "all",
+        widths: Widths | None = None,
+    ) -> Self:
+        """A model of a configuration, the published one unless given.
+
+        Parameters
+        ----------
+        views : Views or None
+            What the vision tower sees of a page: of any size unless given; None for text alone.
+        reference : {"vendor", "transformers"}
+            The implementation whose operators are reproduced.
+        execution : {"eager", "fused", "ideal"}
+            How operators are grouped into kernels.
+        lm_head : {"all", "last"}
+            Whether the head runs on all tokens of a prefill, as the references do, or on the last.
+        widths : Widths
+            Bytes per element; bf16 throughout unless given.
+        """
+        config = published() if config is None else config
+        named = reference_named(reference)
+        how = Execution(execution)
+        if lm_head not in ("all", "last"):
+            raise StageError(f"lm_head is {lm_head!r}; allowed: all, last")
+        text = GraphLayer(decoder(config.decoder, named, None), how)
+        seen = text if views is None else GraphLayer(decoder(config.decoder, named, views), how)
+        return cls(
+            vision_layer=None if views is None else GraphLayer(vision(config, named, views), how, PARTS),
+            prefill_decoder=seen,
+            step_decoder=text,
+            num_decoder_layers=1,
+            head_layer=GraphLayer(head(config.decoder, last_only=lm_head == "last"), how),
+            widths=Widths() if widths is None else widths,
+        )
+
+    @property
+    def operation_mode(self) -> str | None:
+        """The present stage: "vision", "prefill" or "decode"; None before the first one."""
+        return None if self._stage is None else self._stage.value
+
+    @property
+    def batch_size(self) -> Size | None:
+        """Sequences in the present stage."""
+        return self._batch_size
+
+    def start_vision(self, batch_size: Size = 1) -> None:
+        """Enter the vision stage on so many pages. The cache stays as it is."""
+        self._require_vision()
+        self._batch_size = _checked(batch_size, B)
+        self._stage = Stage.VISION
+
+    def start_prefill(
+        self, context_len: Size, batch_size: Size, kv_cache: SyntheticKVCache | None = None
+    ) -> SyntheticKVCache:
+        """Enter the prefill of so many tokens for each sequence, and return the cache after it.
+
+        Parameters
+        ----------
+        kv_cache : SyntheticKVCache, optional
+            What is cached already, for a prefill in pieces; empty unless given.
+        """
+        self._require_decoder()
+        before = SyntheticKVCache(batch_size, 0) if kv_cache is None else kv_cache
+        if before.batch_size != batch_size:
+            raise StageError(
+                f"the cache holds {before.batch_size} sequences, the prefill has {batch_size}; "
+                "they must be the same ones"
+            )
+        self._tokens = _checked(context_len, S)
+        self._batch_size = _checked(batch_size, B)
+        self._before = before
+        self._cache = before.appended(context_len)
+        self._stage = Stage.PREFILL
+        return self._cache
+
+    def start_decode(self, kv_cache: SyntheticKVCache | None = None) -> SyntheticKVCache:
+        """Enter decoding on a cache, the one of the last prefill unless another is given."""
+        self._require_decoder()
+        cache = self._cache if kv_cache is None else kv_cache
+        if cache is None:
+            raise StageError(
+                "decode needs a KV cache: call start_prefill first, or pass "
+                "kv_cache=SyntheticKVCache(batch_size, length)"
+            )
+        _checked(cache.length, K)
+        self._batch_size = _checked(cache.batch_size, B)
+        self._cache = cache
+        self._stage = Stage.DECODE
+        return cache
+
+    def decode_one_token(self) -> SyntheticKVCache:
+        """Decode one token of each sequence and return the cache, one token longer."""
+        if self._stage is not Stage.DECODE or self._cache is None:
+            raise StageError("decode_one_token needs the decode stage: call start_decode first")
+        self._cache = self._cache.appended(1)
+        return self._cache
+
+    def get_forward_cost(self) -> StageCost:
+        """The cost of the present stage; in decode, that of the next token of each sequence."""
+        return self._cost(lambda layer: layer.get_forward_cost())
+
+    def get_backward_cost(self) -> StageCost:
+        """The cost of the gradients of the present stage."""
+        return self._cost(lambda layer: layer.get_backward_cost())
+
+    def _cost(self, ask: Callable[[Layer], Cost]) -> StageCost:
+        if self._stage is None:
+            raise StageError("no stage: call start_vision, start_prefill or start_decode first")
+        if self._stage is Stage.VISION:
+            cost = ask(self._require_vision())
+            return StageCost(cost.entries, cost.parts).bind(self._bindings)
+        parts: dict[str, Cost] = {}
+        prefill = self._stage is Stage.PREFILL
+        if prefill and self._vision_layer is not None:
+            parts["vision"] = ask(self._vision_layer)
+        layer = self._prefill_decoder if prefill else self._step_decoder
+        parts["decoder"] = self._num_decoder_layers * ask(layer or self._require_decoder())
+        if self._head_layer is not None:
+            parts["lm_head"] = ask(self._head_layer)
+        return StageCost.together(**parts).bind(self._bindings)
+
+    @property
+    def _bindings(self) -> dict[sp.Symbol, Number | Expr]:
+        sizes: dict[sp.Symbol, Number | Expr] = {B: 1 if self._batch_size is None else self._batch_size}
+        if self._stage is Stage.PREFILL:
+            sizes |= {S: self._tokens, K: self._before.length}
+        elif self._stage is Stage.DECODE and self._cache is not None:
+            sizes |= {S: 1, K: self._cache.length}
+        return sizes | self._widths.bindings
+
+    def _require_vision(self) -> Layer:
+        if self._vision_layer is None:
+            raise StageError(
+                "the vision stage needs a vision layer: give vision_layer to from_layers, or views "
+                "to from_config"
+            )
+        return self._vision_layer
+
+    def _require_decoder(self) -> Layer:
+        if self._step_decoder is None:
+            raise StageError(
+                "prefill and decode need a decoder: give decoder_layer to from_layers"
+            )
+        return self._step_decoder
+
+
+def _checked(size: Size, symbol: sp.Symbol) -> Size:
+    """A size, refused where it is a number outside the domain of the symbol that it stands for."""
+    number = as_expr(size)
+    if number.is_number:
+        info_of(symbol).check(int(number) if number.is_Integer else size)
+    return size
+
+
+def get_vision_cost(model: DeepseekOCRModel) -> StageCost:
+    """The cost of the vision stage, at the model's batch size or for one page."""
+    model.start_vision(batch_size=1 if model.batch_size is None else model.batch_size)
+    return model.get_forward_cost()
+
+
+def get_prefill_cost(
+    model: DeepseekOCRModel, *, context_len: Size, batch_size: Size
+) -> StageCost:
+    """The cost of a prefill, vision included."""
+    model.start_prefill(context_len=context_len, batch_size=batch_size)
+    return model.get_forward_cost()
+
+
+def get_decode_cost_per_token(model: DeepseekOCRModel) -> StageCost:
+    """The cost of decoding the next token of each sequence."""
+    if model.operation_mode != Stage.DECODE:
+        model.start_decode(kv_cache=None)
+    return model.get_forward_cost()

@@ -1,0 +1,143 @@
+"""Stages: what runs in each, and the sizes that it runs with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Protocol
+
+import sympy as sp
+
+from symcost.autodiff import backward
+from symcost.cost import Cost, Entry, Storage
+from symcost.errors import DomainError
+from symcost.execution import Execution, cost_of
+from symcost.graph import Graph
+from symcost.symbols import K, Size, T, as_expr
+from symcost.tensor import Kind
+
+
+class Stage(StrEnum):
+    """What a model is doing."""
+
+    VISION = "vision"
+    PREFILL = "prefill"
+    DECODE = "decode"
+
+
+class Layer(Protocol):
+    """Anything that states what its forward and its backward pass cost.
+
+    Costs are formulas in the workload's symbols, B, S and K among them, which a stage binds; a
+    layer of fixed cost states numbers.
+    """
+
+    def get_forward_cost(self) -> Cost:
+        """The cost of one forward pass."""
+
+    def get_backward_cost(self) -> Cost:
+        """The cost of one backward pass."""
+
+
+@dataclass(frozen=True)
+class FixedLayer:
+    """A layer known by its figures only."""
+
+    forward: Cost
+    backward: Cost = field(default_factory=Cost)
+
+    def get_forward_cost(self) -> Cost:
+        """The cost that was stated."""
+        return self.forward
+
+    def get_backward_cost(self) -> Cost:
+        """The cost that was stated."""
+        return self.backward
+
+
+@dataclass(frozen=True, eq=False)
+class GraphLayer:
+    """A layer whose costs are read off its graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        The forward pass.
+    execution : Execution
+        How operators are grouped into kernels.
+    parts : mapping of str to tuple of str, optional
+        Named parts, each by the module paths below which it lies.
+    """
+
+    graph: Graph
+    execution: Execution = Execution.EAGER
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def _forward(self) -> Cost:
+        return self._cost(self.graph)
+
+    @cached_property
+    def _backward(self) -> Cost:
+        return self._cost(backward(self.graph))
+
+    def _cost(self, graph: Graph) -> Cost:
+        whole = cost_of(graph, self.execution)
+        parts = {
+            name: Cost(tuple(entry for path in paths for entry in whole.at(path).entries))
+            for name, paths in self.parts.items()
+        }
+        return replace(whole, parts=parts)
+
+    def get_forward_cost(self) -> Cost:
+        """The cost of the graph."""
+        return self._forward
+
+    def get_backward_cost(self) -> Cost:
+        """The cost of the gradients of the graph's weights and inputs."""
+        return self._backward
+
+
+@dataclass(frozen=True)
+class SyntheticKVCache:
+    """A KV cache known by its sizes only.
+
+    Parameters
+    ----------
+    batch_size : int or sympy.Expr
+        Sequences.
+    length : int or sympy.Expr
+        Tokens that each sequence has in the cache.
+    """
+
+    batch_size: Size = 1
+    length: Size = 0
+
+    def appended(self, tokens: Size) -> SyntheticKVCache:
+        """The cache after so many more tokens of each sequence."""
+        return replace(self, length=self.length + tokens)
+
+
+def over_tokens(cost: Cost, tokens: Size = T) -> Cost:
+    """The cost of so many decode steps, each on one more cached token, as a closed form.
+
+    Work and traffic of a step are affine in the cached tokens K, so their sum over K, …, K + T - 1
+    is T times the first step plus T (T - 1) / 2 times what a token adds. What is held is that of
+    the last step.
+    """
+    count = as_expr(tokens)
+
+    def summed(entry: Entry) -> Entry:
+        if isinstance(entry.resource, Storage):
+            if entry.resource.kind is Kind.WEIGHT:
+                return entry
+            return replace(entry, amount=entry.amount.xreplace({K: K + count - 1}))
+        step = sp.expand(entry.amount)
+        growth = step.coeff(K, 1)
+        if (step - growth * K).has(K):
+            raise DomainError(f"{entry.path} costs {entry.amount}, which is not affine in K")
+        return replace(entry, amount=count * entry.amount + count * (count - 1) / 2 * growth)
+
+    return cost.each(summed)
