@@ -110,28 +110,32 @@ I_g = _declare("I_g", "I_g", "side of the global view (base_size)", "pixels", mu
 I_t = _declare("I_t", "I_t", "side of a tile (image_size)", "pixels", multiple_of=64)
 n_w = _declare("n_w", "n_w", "columns of the crop grid; 0 without crops", "tiles", minimum=0)
 n_h = _declare("n_h", "n_h", "rows of the crop grid; 0 without crops", "tiles", minimum=0)
+C = _declare("C", "C", "crop count, short for n_w n_h where formulas are shown", "tiles", minimum=0)
 w_w = _declare("w_w", "w_w", "bytes per weight", "bytes", integer=False)
 w_a = _declare("w_a", "w_a", "bytes per element of an activation", "bytes", integer=False)
 w_kv = _declare("w_kv", "w_{kv}", "bytes per element of the KV cache", "bytes", integer=False)
 
+# What goes into a layer of the vision tower.
+X = _declare("X", "X", "views in the call, global views or tiles", "views")
+N = _declare("N", "N", "tokens of one view", "tokens")
+n = _declare("n", "n", "side of a view in patches", "patches")
+q = _declare("q", "q", "side of the global view in features, I_g / 64", "features")
+q_t = _declare("q_t", "q_t", "side of a tile in features, I_t / 64", "features")
+
 # The architecture: a layer's own sizes, which a model binds to numbers.
 H = _declare("H", "H", "hidden size", "features")
 F = _declare("F", "F", "intermediate size of an MLP or of one expert", "features")
-F_s = _declare("F_s", "F_s", "intermediate size of the shared experts together", "features")
 N_h = _declare("N_h", "N_h", "attention heads", "heads")
 N_kv = _declare("N_kv", "N_{kv}", "key and value heads", "heads")
 D = _declare("D", "D", "size of one head", "features", multiple_of=2)
 E = _declare("E", "E", "routed experts", "experts")
 k = _declare("k", "k", "experts chosen per token", "experts")
 V = _declare("V", "V", "vocabulary size", "tokens")
-n = _declare("n", "n", "side of a view in patches", "patches")
 M = _declare("M", "M", "side of an attention window", "patches")
 P = _declare("P", "P", "side of a patch", "pixels")
 c_i = _declare("c_i", "c_i", "channels that a convolution reads", "channels")
 c_o = _declare("c_o", "c_o", "channels that a convolution writes", "channels")
 n_0 = _declare("n_0", "n_0", "side of the grid that a position table was trained for", "patches")
-X = _declare("X", "X", "views in the call, global views or tiles", "views")
-N = _declare("N", "N", "tokens of one view", "tokens")
 
 CROPS = n_w * n_h
 """The crop count C = n_w * n_h."""

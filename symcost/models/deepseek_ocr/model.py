@@ -133,6 +133,11 @@ class DeepseekOCRModel:
         return None if self._stage is None else self._stage.value
 
     @property
+    def has_vision(self) -> bool:
+        """Whether there is a vision stage."""
+        return self._vision_layer is not None
+
+    @property
     def batch_size(self) -> Size | None:
         """Sequences in the present stage."""
         return self._batch_size

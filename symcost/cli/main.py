@@ -1,0 +1,188 @@
+"""The program `symcost`: its commands, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from symcost import version
+from symcost.cli import options as given
+from symcost.cli.options import Format
+from symcost.cli.output import emit, formula_table, report_table
+from symcost.errors import SymcostError
+from symcost.files import write_all
+from symcost.execution import Execution
+from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
+from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.widths import Widths
+from symcost.models.deepseek_ocr.workload import Workload, stage_costs, symbolic_stages
+from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
+from symcost.render.report import Report
+
+app = typer.Typer(
+    name="symcost",
+    help="What a neural network costs, as closed formulas.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"symcost {version.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What a neural network costs, as closed formulas."""
+
+
+@app.command()
+def report(
+    model: given.Model,
+    mode: given.Mode = None,
+    image: given.Image = None,
+    base_size: given.BaseSize = None,
+    tile_size: given.TileSize = None,
+    crop_grid: given.CropGrid = None,
+    no_image: given.NoImage = False,
+    batch: given.Batch = 1,
+    prompt_tokens: given.PromptTokens = None,
+    context_len: given.ContextLen = None,
+    cached: given.Cached = None,
+    new_tokens: given.NewTokens = 1,
+    reference: given.Reference = "vendor",
+    execution: given.ExecutionOption = Execution.EAGER,
+    lm_head: given.LmHead = given.Head.ALL,
+    width: given.Width = "weights=2,activations=2,kv=2",
+    config: given.Config = None,
+    show: given.FormatOption = Format.TABLE,
+    output: given.Output = None,
+) -> None:
+    """Costs of one workload, by stage and part: an A4 page at 200 dpi unless told otherwise."""
+    workload = Workload.from_options(
+        mode=mode,
+        image=image,
+        base_size=base_size,
+        tile_size=tile_size,
+        crop_grid=crop_grid,
+        no_image=no_image,
+        batch=batch,
+        prompt_tokens=prompt_tokens,
+        context_len=context_len,
+        cached=cached,
+        new_tokens=new_tokens,
+    )
+    widths = Widths.parse(width)
+
+    def build(views: Views | None) -> DeepseekOCRModel:
+        return given.model(
+            model,
+            views=views,
+            reference=reference,
+            execution=execution,
+            lm_head=lm_head,
+            widths=widths,
+            config=config,
+        )
+
+    result = Report(
+        model, reference, execution.value, workload.as_dict(), stage_costs(build, workload)
+    )
+    if show is Format.JSON:
+        emit(json.dumps(result.as_dict(), indent=2) + "\n", output)
+    elif show is Format.MARKDOWN:
+        emit(result.markdown(), output)
+    else:
+        emit(report_table(result), output)
+
+
+@app.command()
+def formulas(
+    model: given.Model,
+    stage: Annotated[
+        str | None, typer.Option(help="vision, prefill or decode; all three unless given.")
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(help="A module path, such as model.language_model.norm; its operators too."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="What to show; may be given several times. Default: matrix_flops."),
+    ] = None,
+    reference: given.Reference = "vendor",
+    execution: given.ExecutionOption = Execution.EAGER,
+    lm_head: given.LmHead = given.Head.ALL,
+    config: given.Config = None,
+    no_image: given.NoImage = False,
+    show: Annotated[
+        FormulaFormat, typer.Option("--format", help="How to show the result.")
+    ] = FormulaFormat.TABLE,
+    output: given.Output = None,
+) -> None:
+    """The closed forms, by stage and part or by module path."""
+    built = given.model(
+        model,
+        views=None if no_image else SYMBOLIC,
+        reference=reference,
+        execution=execution,
+        lm_head=lm_head,
+        widths=Widths.SYMBOLIC,
+        config=config,
+    )
+    rows = formula_rows(symbolic_stages(built), stage, path, metric or ["matrix_flops"])
+    if show is FormulaFormat.TABLE:
+        emit(formula_table(rows), output)
+    else:
+        emit(formulas_as(rows, show), output)
+
+
+@app.command()
+def generate(
+    model: given.Model,
+    root: Annotated[
+        Path, typer.Option(help="The folder that holds generated/ and docs/.")
+    ] = Path(),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 where files are stale.")
+    ] = False,
+) -> None:
+    """Write generated/ and docs/HOLISTIC_ANALYSIS.md."""
+    from symcost.render.generate import differences, generated_files
+
+    files = {root / path: content for path, content in generated_files(model).items()}
+    if check:
+        stale = differences(files)
+        if stale:
+            typer.echo(stale, nl=False)
+            typer.echo(f"stale; run: symcost generate {model}", err=True)
+            raise typer.Exit(1)
+        typer.echo(f"{len(files)} files are up to date")
+        return
+    write_all(files)
+    for path in files:
+        typer.echo(f"wrote {path}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program; what a user can mend is told in one line."""
+    try:
+        code: Any = app(args=arguments, standalone_mode=False)
+    except (SymcostError, typer.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        typer.echo(f"error: {' '.join(message.split())}", err=True)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

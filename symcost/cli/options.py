@@ -1,0 +1,104 @@
+"""Options that several commands share, each stated once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from symcost.errors import InputError
+from symcost.execution import Execution
+from symcost.models import MODELS, load
+from symcost.models.deepseek_ocr.config import from_file
+from symcost.models.deepseek_ocr.geometry import MODES, Views
+from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.reference import REFERENCES
+from symcost.models.deepseek_ocr.widths import Widths
+
+
+class Format(StrEnum):
+    """How results are shown."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class Head(StrEnum):
+    """Which tokens of a prefill the head runs on."""
+
+    ALL = "all"
+    LAST = "last"
+
+
+def _one_of(*names: str) -> str:
+    return f"One of {', '.join(names)}."
+
+
+Model = Annotated[str, typer.Argument(help=_one_of(*MODELS), metavar="MODEL")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to show the result.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")]
+Reference = Annotated[
+    str,
+    typer.Option(help=f"The implementation that is reproduced: {_one_of(*REFERENCES)}"),
+]
+ExecutionOption = Annotated[
+    Execution,
+    typer.Option("--execution", help="How operators are grouped into kernels."),
+]
+LmHead = Annotated[Head, typer.Option(help="Run the head on all prefill tokens or the last.")]
+Width = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME=BYTES,…", help="Bytes per element: weights, activations, kv; such as kv=1."
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="A Hugging Face config.json of the family instead of the published one."),
+]
+
+Mode = Annotated[str | None, typer.Option(help=f"How to look at a page: {_one_of(*MODES)}")]
+Image = Annotated[
+    str | None,
+    typer.Option(metavar="WxH|FILE", help="The page: its size in pixels, or an image file."),
+]
+BaseSize = Annotated[int | None, typer.Option(help="Side of the global view in pixels.")]
+TileSize = Annotated[int | None, typer.Option(help="Side of a tile in pixels.")]
+CropGrid = Annotated[
+    str | None, typer.Option(metavar="WxH", help="Columns and rows of tiles; 1x1 for none.")
+]
+NoImage = Annotated[bool, typer.Option("--no-image", help="Text alone.")]
+Batch = Annotated[int, typer.Option(help="Sequences, one page each.")]
+PromptTokens = Annotated[
+    int | None, typer.Option(help="Text tokens of the prompt; S follows. Default: 20.")
+]
+ContextLen = Annotated[int | None, typer.Option(help="Tokens of the whole prefill: S itself.")]
+Cached = Annotated[int | None, typer.Option(help="Cached tokens before decoding. Default: S.")]
+NewTokens = Annotated[int, typer.Option(help="Tokens to decode, summed.")]
+
+
+def model(
+    name: str,
+    *,
+    views: Views | None,
+    reference: str,
+    execution: Execution,
+    lm_head: Head,
+    widths: Widths,
+    config: Path | None,
+) -> DeepseekOCRModel:
+    """The model that the options describe."""
+    if name not in MODELS:
+        raise InputError(f"MODEL is {name!r}; allowed: {', '.join(MODELS)}")
+    return load(
+        name,
+        config=None if config is None else from_file(config),
+        views=views,
+        reference=reference,
+        execution=execution,
+        lm_head=lm_head.value,
+        widths=widths,
+    )

@@ -1,0 +1,1 @@
+"""Export of formulas as data and code, one target a file."""

@@ -1,0 +1,59 @@
+"""All formulas of a model as one JSON object: by stage, by part and by module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from symcost.cost import MACS, VECTOR_FLOPS, Cost, as_rational
+from symcost.export.json_tree import encode
+from symcost.render.figures import METRICS, figure
+from symcost.symbols import CATALOGUE
+
+
+def formulas_object(
+    model: str, reference: str, by_execution: Mapping[str, Mapping[str, Cost]]
+) -> dict[str, Any]:
+    """The formulas of one reference.
+
+    Parameters
+    ----------
+    by_execution : mapping
+        The stages' symbolic costs under each execution.
+    """
+    return {
+        "model": model,
+        "reference": reference,
+        "symbols": {
+            info.name: {
+                "latex": info.latex,
+                "meaning": info.meaning,
+                "unit": info.unit,
+                "domain": info.domain,
+            }
+            for info in CATALOGUE.values()
+        },
+        "metrics": dict(METRICS),
+        "executions": {
+            execution: {stage: _stage(cost) for stage, cost in stages.items()}
+            for execution, stages in by_execution.items()
+        },
+        "modules": {
+            stage: {path: _work(cost.at(path)) for path in cost.paths}
+            for stage, cost in next(iter(by_execution.values())).items()
+        },
+    }
+
+
+def _stage(cost: Cost) -> dict[str, Any]:
+    return {
+        **{metric: encode(as_rational(figure(cost, metric))) for metric in METRICS},
+        "parts": {name: _stage(part) for name, part in cost.parts.items()},
+    }
+
+
+def _work(cost: Cost) -> dict[str, Any]:
+    return {
+        "macs": encode(cost[MACS].amount),
+        "vector_flops": encode(cost[VECTOR_FLOPS].amount),
+    }

@@ -1,0 +1,47 @@
+"""Files, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from symcost.errors import InputError
+
+
+def write_all(contents: Mapping[Path, str]) -> None:
+    """Write texts to files: all are written aside first, then each takes its place at once.
+
+    Raises
+    ------
+    InputError
+        A file cannot be written; none has been changed then.
+    """
+    aside: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(f"{path} is a directory")
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            aside[path] = Path(name)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
+            aside[path].chmod(mode & 0o7777)
+        for path, made in aside.items():
+            made.replace(path)
+    except OSError as error:
+        raise InputError(f"{error.filename or path} cannot be written: {error}") from None
+    finally:
+        for made in aside.values():
+            made.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

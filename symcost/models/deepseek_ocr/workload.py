@@ -1,0 +1,195 @@
+"""One workload: a page, a batch and lengths, and what the stages cost on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from symcost.cost import Cost, StageCost
+from symcost.errors import InputError
+from symcost.models.deepseek_ocr.geometry import (
+    TILE_SIZE,
+    Views,
+    checked_views,
+    mode_named,
+    page_size,
+    views_of_page,
+)
+from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.vision import PARTS
+from symcost.stages import Stage, SyntheticKVCache, over_tokens
+from symcost.symbols import B, K, S, T
+
+DEFAULT_PAGE = "1654x2339"
+"""A page of A4 at 200 dots per inch."""
+DEFAULT_PROMPT_TOKENS = 20
+"""Text tokens of a short instruction."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Sizes of one request or of a batch of equal ones.
+
+    Parameters
+    ----------
+    views : Views or None
+        What the vision tower sees of each page; None for text alone.
+    batch : int
+        Sequences.
+    context_len : int
+        Tokens of each sequence in the prefill, those of the image included.
+    cached : int
+        Tokens in the cache before the first decode step.
+    new_tokens : int
+        Decode steps that the decode stage sums.
+    """
+
+    views: Views | None
+    batch: int
+    context_len: int
+    cached: int
+    new_tokens: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "context_len", "new_tokens"):
+            _at_least(1, name, getattr(self, name))
+        _at_least(0, "cached", self.cached)
+        if self.context_len < self.image_tokens:
+            raise InputError(
+                f"context-len is {self.context_len}; allowed: at least the image's "
+                f"{self.image_tokens} tokens"
+            )
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens of the image, newlines and separator included."""
+        return 0 if self.views is None else int(self.views.image_tokens)
+
+    @property
+    def vision_tokens(self) -> int:
+        """Tokens of the image as the paper counts them."""
+        return 0 if self.views is None else int(self.views.vision_tokens)
+
+    def as_dict(self) -> dict[str, int | list[int] | None]:
+        """The sizes as the report shows them; a grid of no crops is 1 × 1."""
+        seen = self.views
+        crops = 0 if seen is None else int(seen.crops)
+        return {
+            "batch": self.batch,
+            "base_size": None if seen is None else int(seen.base_size),
+            "tile_size": None if seen is None else int(seen.tile_size),
+            "crop_grid": [int(seen.columns), int(seen.rows)] if seen and crops else [1, 1],
+            "crops": crops,
+            "image_tokens": self.image_tokens,
+            "vision_tokens": self.vision_tokens,
+            "context_len": self.context_len,
+            "cached": self.cached,
+            "new_tokens": self.new_tokens,
+        }
+
+    @classmethod
+    def from_options(
+        cls,
+        *,
+        mode: str | None = None,
+        image: str | None = None,
+        base_size: int | None = None,
+        tile_size: int | None = None,
+        crop_grid: str | None = None,
+        no_image: bool = False,
+        batch: int = 1,
+        prompt_tokens: int | None = None,
+        context_len: int | None = None,
+        cached: int | None = None,
+        new_tokens: int = 1,
+    ) -> Workload:
+        """A workload as it is described on the command line.
+
+        A page comes from a mode and an image, or from sizes; without either it is an A4 page at
+        200 dpi in Gundam mode. The sequence length follows from the prompt, or is given.
+        """
+        sizes = {"base-size": base_size, "tile-size": tile_size, "crop-grid": crop_grid}
+        given = [f"--{name}" for name, value in sizes.items() if value is not None]
+        named = [f"--{n}" for n, v in {"mode": mode, "image": image}.items() if v is not None]
+        if no_image and given + named:
+            raise InputError(f"--no-image excludes {', '.join(given + named)}; give one of them")
+        if given and named:
+            raise InputError(f"{named[0]} excludes {', '.join(given)}; a page is given by one of them")
+        if prompt_tokens is not None and context_len is not None:
+            raise InputError("--prompt-tokens excludes --context-len; give one of them")
+        views: Views | None = None
+        if given:
+            columns, rows = (0, 0) if crop_grid is None else _grid(crop_grid)
+            views = checked_views(
+                1024 if base_size is None else base_size,
+                TILE_SIZE if tile_size is None else tile_size,
+                columns,
+                rows,
+            )
+        elif not no_image:
+            name = "gundam" if mode is None else mode
+            mode_named(name)
+            views = views_of_page(*page_size(DEFAULT_PAGE if image is None else image), name)
+        text = DEFAULT_PROMPT_TOKENS if prompt_tokens is None else prompt_tokens
+        _at_least(0, "prompt-tokens", text)
+        image_tokens = 0 if views is None else int(views.image_tokens)
+        tokens = 1 + text + image_tokens if context_len is None else context_len
+        return cls(views, batch, tokens, tokens if cached is None else cached, new_tokens)
+
+
+def _at_least(minimum: int, name: str, value: int) -> None:
+    if value < minimum:
+        raise InputError(
+            f"{name.replace('_', '-')} is {value}; allowed: an integer of at least {minimum}"
+        )
+
+
+def _grid(text: str) -> tuple[int, int]:
+    columns, cross, rows = text.lower().partition("x")
+    if not (cross and columns.isdecimal() and rows.isdecimal()):
+        raise InputError(f"crop-grid is {text!r}; allowed: COLUMNSxROWS, such as 2x3")
+    return int(columns), int(rows)
+
+
+def stage_costs(
+    build: Callable[[Views | None], DeepseekOCRModel], workload: Workload
+) -> dict[str, StageCost]:
+    """What each stage costs on a workload, as exact numbers.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the model that sees the given views.
+    """
+    model = build(workload.views)
+    costs: dict[str, StageCost] = {}
+    if workload.views is None:
+        nothing = StageCost(parts={name: Cost() for name in PARTS})
+        costs[Stage.VISION] = nothing
+    else:
+        model.start_vision(workload.batch)
+        costs[Stage.VISION] = model.get_forward_cost()
+    model.start_prefill(workload.context_len, workload.batch)
+    prefill = model.get_forward_cost()
+    if workload.views is None:
+        prefill = StageCost.together(**{Stage.VISION.value: costs[Stage.VISION], **prefill.parts})
+    costs[Stage.PREFILL] = prefill
+    model.start_decode(SyntheticKVCache(B, K))
+    sizes: dict[sp.Symbol, int] = {B: workload.batch, K: workload.cached, T: workload.new_tokens}
+    costs[Stage.DECODE] = over_tokens(model.get_forward_cost(), T).bind(sizes)
+    return costs
+
+
+def symbolic_stages(model: DeepseekOCRModel) -> dict[str, StageCost]:
+    """The closed forms of all stages that the model has, in B, S, K and the sizes of its views."""
+    costs: dict[str, StageCost] = {}
+    if model.has_vision:
+        model.start_vision(B)
+        costs[Stage.VISION] = model.get_forward_cost()
+    model.start_prefill(S, B)
+    costs[Stage.PREFILL] = model.get_forward_cost()
+    model.start_decode(SyntheticKVCache(B, K))
+    costs[Stage.DECODE] = model.get_forward_cost()
+    return costs

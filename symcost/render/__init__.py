@@ -1,0 +1,1 @@
+"""Rendering: reports, formulas and documents from costs. No cost is computed here."""

@@ -1,0 +1,188 @@
+"""Formulas as people read them: terms in a chosen order, as text and as LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.str import StrPrinter
+
+from symcost.cost import Amount, as_rational
+from symcost.symbols import CATALOGUE, B, C, Expr, X, n_h, n_w
+
+_OUTER = {B, C, X, n_w, n_h, *(info.symbol for info in CATALOGUE.values() if not info.integer)}
+"""Symbols that stand before a bracket: how often something runs, and bytes per element."""
+
+_ORDER = {info.symbol: position for position, info in enumerate(CATALOGUE.values())}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Terms with a common factor: `factor · (terms[0] + terms[1] + …)`."""
+
+    factor: Expr
+    terms: tuple[Expr, ...]
+
+
+def groups(formula: Amount) -> tuple[Group, ...]:
+    """A formula as a sum of groups, crops written as C = n_w n_h.
+
+    The factors are how often something runs and bytes per element, the terms sizes of images,
+    lengths and numbers, the fastest growing ones first.
+    """
+    found: dict[Expr, list[Expr]] = {}
+    for term in sp.Add.make_args(sp.expand(as_rational(formula))):
+        outer: list[Expr] = []
+        inner: list[Expr] = []
+        for factor in sp.Mul.make_args(_crops(term)):
+            base = factor.as_base_exp()[0]
+            (outer if base in _OUTER or _is_indicator(base) else inner).append(factor)
+        found.setdefault(sp.Mul(*outer), []).append(sp.Mul(*inner))
+    return tuple(
+        Group(factor, tuple(sorted(terms, key=_growth)))
+        for factor, terms in sorted(found.items(), key=lambda item: _factor_order(item[0]))
+    )
+
+
+def _growth(term: Expr) -> tuple[object, ...]:
+    """Order of terms: degree, then the symbols in the order of the catalogue."""
+    powers = [f.as_base_exp() for f in sp.Mul.make_args(term) if f.free_symbols]
+    degree = sum(exponent for _, exponent in powers)
+    rounded = any(not base.is_Symbol for base, _ in powers)
+    return -degree, rounded, sorted(_ORDER.get(s, 99) for s in term.free_symbols), str(term)
+
+
+def _factor_order(factor: Expr) -> tuple[object, ...]:
+    return (
+        len(factor.free_symbols) == 0,
+        sorted(_ORDER.get(symbol, 99) for symbol in factor.free_symbols),
+        str(factor),
+    )
+
+
+def _is_indicator(expr: Expr) -> bool:
+    return isinstance(expr, sp.Min) and indicator(expr) is not None
+
+
+def _crops(term: Expr) -> Expr:
+    """A term in which every product n_w n_h is written as C."""
+    powers: Mapping[Expr, Expr] = term.as_powers_dict()
+    together = min(powers.get(n_w, sp.Integer(0)), powers.get(n_h, sp.Integer(0)))
+    if together > 0:
+        term = term / (n_w * n_h) ** together * C**together
+    return term.xreplace({n_w * n_h: C})
+
+
+class _Text(StrPrinter):  # type: ignore[misc]
+    """Text that reads like the code that would compute it."""
+
+    def _print_Min(self, expr: sp.Min) -> str:
+        condition = indicator(expr)
+        if condition is None:
+            return str(super()._print_LatticeOp(expr))
+        left, sign, right = condition
+        return f"[{self._print(left)} {sign} {self._print(right)}]"
+
+
+class _Latex(LatexPrinter):  # type: ignore[misc]
+    """LaTeX with the names of the catalogue and Iverson's bracket.
+
+    No backslash stands before a punctuation mark: GitHub's Markdown would drop it.
+    """
+
+    def _print_Min(self, expr: sp.Min) -> str:
+        condition = indicator(expr)
+        if condition is None:
+            return str(super()._hprint_variadic_function(expr))
+        left, sign, right = condition
+        shown = {"!=": r"\neq", ">": r"\gt"}[sign]
+        return rf"\left[{self._print(left)} {shown} {self._print(right)}\right]"
+
+    def _print_Integer(self, expr: sp.Integer) -> str:
+        return grouped(int(expr), "{,}")
+
+
+def indicator(expr: sp.Min) -> tuple[Expr, str, Expr] | None:
+    """What Min(1, x) tells: a condition that is true (1) or false (0)."""
+    if len(expr.args) != 2 or sp.Integer(1) not in expr.args:
+        return None
+    (value,) = (argument for argument in expr.args if argument != 1)
+    if not isinstance(value, sp.Abs):
+        return value, ">", sp.Integer(0)
+    terms = sp.Add.make_args(value.args[0])
+    left = sp.Add(*(term for term in terms if not term.could_extract_minus_sign()))
+    return left, "!=", left - value.args[0]
+
+
+def grouped(number: int, gap: str) -> str:
+    """An integer with its digits in groups of three where it has more than four."""
+    digits = f"{number:,}" if abs(number) >= 10_000 else str(number)
+    return digits.replace(",", gap)
+
+
+_NAMES = {info.symbol: info.latex for info in CATALOGUE.values()}
+_TEXT = _Text({"order": "none"})
+_LATEX = _Latex({"symbol_names": _NAMES, "order": "none"})
+
+
+def text(formula: Amount) -> str:
+    """A formula as plain text."""
+    return _joined(formula, _TEXT.doprint, "*", "(", ")", _term_text)
+
+
+def latex(formula: Amount) -> str:
+    """A formula as LaTeX."""
+    return _joined(formula, _LATEX.doprint, " ", r"\left(", r"\right)", term_latex)
+
+
+def _joined(
+    formula: Amount,
+    show: Callable[[Expr], str],
+    dot: str,
+    opening: str,
+    closing: str,
+    show_term: Callable[[Expr], str],
+) -> str:
+    expr = as_rational(formula)
+    if isinstance(expr, sp.Max):
+        inside = ", ".join(_joined(a, show, dot, opening, closing, show_term) for a in expr.args)
+        return f"max{opening}{inside}{closing}"
+    pieces: list[str] = []
+    for group in groups(expr):
+        if len(group.terms) == 1:
+            pieces.append(show_term(group.terms[0] * group.factor))
+            continue
+        inside = _signed([show_term(term) for term in group.terms])
+        before = "" if group.factor == 1 else show_term(group.factor) + dot
+        pieces.append(f"{before}{opening}{inside}{closing}" if before else inside)
+    return _signed(pieces)
+
+
+def _signed(terms: list[str]) -> str:
+    first, *others = terms
+    return first + "".join(
+        f" - {term[1:].lstrip()}" if term.startswith("-") else f" + {term}" for term in others
+    )
+
+
+def _fraction(term: Expr) -> tuple[list[Expr], list[Expr]]:
+    """Numerator and denominator of a term: the number, then factors in the catalogue's order."""
+    sides = []
+    for side in sp.fraction(term):
+        number, rest = side.as_coeff_Mul()
+        factors = [] if rest == 1 else sorted(sp.Mul.make_args(rest), key=_factor_order)
+        sides.append([number, *factors] if number != 1 or not factors else factors)
+    return sides[0], sides[1]
+
+
+def _term_text(term: Expr) -> str:
+    above, below = ("*".join(_TEXT.doprint(f) for f in side) for side in _fraction(term))
+    return above if below == "1" else f"{above}/{below}" if "*" not in below else f"{above}/({below})"
+
+
+def term_latex(term: Expr) -> str:
+    """One term as LaTeX."""
+    above, below = (" ".join(_LATEX.doprint(f) for f in side) for side in _fraction(term))
+    return above if below == "1" else rf"\frac{{{above}}}{{{below}}}"
