@@ -1,0 +1,78 @@
+"""What `symcost generate` writes: documents from templates, and the data that they show."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from symcost.execution import Execution
+from symcost.export.formulas_json import formulas_object
+from symcost.models import load
+from symcost.models.deepseek_ocr.reference import REFERENCES
+from symcost.models.deepseek_ocr.widths import Widths
+from symcost.models.deepseek_ocr.workload import symbolic_stages
+from symcost.render.document import context
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_TEMPLATES = [_PACKAGE / "templates", _PACKAGE.parent / "templates"]
+"""In an installed package templates lie inside it, in a checkout beside it."""
+
+
+def generated_files(model: str) -> dict[Path, str]:
+    """Every generated file by its path in the project; the same text whenever it is called."""
+    by_reference = {
+        name: {
+            execution.value: symbolic_stages(
+                load(model, reference=name, execution=execution, widths=Widths.SYMBOLIC)
+            )
+            for execution in Execution
+        }
+        for name in REFERENCES
+    }
+    shown = context(model, by_reference)
+    folder = Path("generated") / model.replace("-", "_")
+    files = {
+        folder / f"formulas_{name}.json": _json(formulas_object(model, name, stages)) + "\n"
+        for name, stages in by_reference.items()
+    }
+    example = {name: report.as_dict() for name, report in shown["example"].items()}
+    files[folder / "example.json"] = _json(example) + "\n"
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  Markdown, not HTML; nothing in it comes from a user
+    )
+    template = environment.get_template("HOLISTIC_ANALYSIS.md.j2")
+    files[Path("docs") / "HOLISTIC_ANALYSIS.md"] = template.render(shown)
+    return files
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """JSON with an entry of an object on each line, and lists, such as formulas, on one."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    inner = indent + " "
+    entries = (f"{inner}{json.dumps(key)}: {_json(v, inner)}" for key, v in value.items())
+    return "{\n" + ",\n".join(entries) + "\n" + indent + "}"
+
+
+def differences(files: Mapping[Path, str]) -> str:
+    """What lies on disk against what should, as a unified diff; empty where they agree."""
+    changes: list[str] = []
+    for path, wanted in files.items():
+        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        changes += difflib.unified_diff(
+            present.splitlines(keepends=True),
+            wanted.splitlines(keepends=True),
+            f"{path} (on disk)",
+            f"{path} (generated)",
+        )
+    return "".join(changes)
