@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import sympy as sp
 
@@ -16,7 +16,7 @@ from symcost.exact import Evaluator, Number
 from symcost.symbols import Expr, Size, as_expr
 from symcost.tensor import Kind
 
-Amount = int | Fraction | sp.Expr
+Amount: TypeAlias = int | Fraction | sp.Expr
 """A number where everything is bound, otherwise a formula."""
 
 
@@ -50,6 +50,7 @@ class Work:
 
     @property
     def unit(self) -> Unit:
+        """MACs or FLOPs."""
         return Unit.MACS if self.engine is Engine.MATRIX else Unit.FLOPS
 
 
@@ -259,7 +260,9 @@ class Cost(Mapping[Resource, Quantity]):
         numbers = {s: v for s, v in values.items() if not isinstance(v, sp.Expr)}
         evaluator = Evaluator(numbers)
         if self.free_symbols <= numbers.keys():
-            return self.each(lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount))))
+            return self.each(
+                lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount)))
+            )
         exprs = {symbol: as_rational(value) for symbol, value in values.items()}
         return self.each(lambda entry: replace(entry, amount=entry.amount.xreplace(exprs)))
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import TypeAlias
 
 import sympy as sp
 
 from symcost.errors import DomainError, UnboundSymbolError
 from symcost.symbols import Expr, info_of
 
-Number = int | Fraction
-Bindings = Mapping[sp.Symbol, Number]
+Number: TypeAlias = int | Fraction
+Bindings: TypeAlias = Mapping[sp.Symbol, Number]
+
+
+def _sum(values: list[Number]) -> Number:
+    return sum(values, start=0)
+
+
+def _magnitude(values: list[Number]) -> Number:
+    return abs(values[0])
 
 
 def _product(values: list[Number]) -> Number:
@@ -27,12 +36,12 @@ def _power(values: list[Number]) -> Number:
 
 
 _NODES: dict[type[sp.Basic], Callable[[list[Number]], Number]] = {
-    sp.Add: sum,
+    sp.Add: _sum,
     sp.Mul: _product,
     sp.Pow: _power,
     sp.Min: min,
     sp.Max: max,
-    sp.Abs: lambda values: abs(values[0]),
+    sp.Abs: _magnitude,
     sp.floor: lambda values: math.floor(values[0]),
     sp.ceiling: lambda values: math.ceil(values[0]),
 }

@@ -21,7 +21,8 @@ from symcost.cost import (
     Storage,
     Traffic,
 )
-from symcost.graph import Graph, Loop, Operation, times
+from symcost.graph import Graph, Operation
+from symcost.loops import Loop, times
 from symcost.symbols import Expr
 from symcost.tensor import Kind, Piece, Region, Tensor
 

@@ -9,46 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import sympy as sp
-
 from symcost.errors import ShapeError
+from symcost.loops import Loop
 from symcost.symbols import Expr, Size, as_expr, positive, w_a, w_w
 from symcost.tensor import Kind, Piece, Region, Tensor, product, shape_text
 
 Gradients = Sequence[Tensor | None]
-
-
-@dataclass(frozen=True, eq=False)
-class Loop:
-    """A body that runs several times, or that runs only under a condition.
-
-    Parameters
-    ----------
-    count : sympy.Expr
-        How often the body runs.
-    condition : sympy.Expr, optional
-        A product of non-negative symbols, zero where the body does not run at all. Sizes in the
-        body that hold it as a factor vanish by themselves; only what would remain is multiplied
-        by `count`.
-    """
-
-    count: Expr
-    condition: Expr | None = None
-
-    def times(self, cost: Expr) -> Expr:
-        """The cost of all runs from the cost of one."""
-        if self.condition is not None:
-            gone = {symbol: sp.Integer(0) for symbol in self.condition.free_symbols}
-            if cost.xreplace(gone) == 0:
-                return cost
-        return self.count * cost
-
-
-def times(cost: Expr, loops: Sequence[Loop]) -> Expr:
-    """The cost of a body inside nested loops."""
-    for loop in loops:
-        cost = loop.times(cost)
-    return cost
 
 
 @dataclass(frozen=True, eq=False)

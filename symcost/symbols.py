@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 import sympy as sp
 
 from symcost.errors import DomainError
 
-Expr = sp.Expr
-Size = int | sp.Expr
+Expr: TypeAlias = sp.Expr
+Size: TypeAlias = int | sp.Expr
 """A size is a number or a formula."""
 
 
@@ -61,17 +62,12 @@ class SymbolInfo:
 
     def check(self, value: int | Fraction) -> None:
         """Raise `DomainError` unless the value lies in the domain."""
-        is_number = isinstance(value, int | Fraction) and not isinstance(value, bool)
-        if is_number and not self.integer and value > 0:
-            return
-        if (
-            is_number
-            and self.integer
-            and Fraction(value).denominator == 1
-            and value >= self.minimum
-            and value % self.multiple_of == 0
-        ):
-            return
+        if not isinstance(value, bool):
+            if not self.integer and value > 0:
+                return
+            whole = Fraction(value).denominator == 1
+            if self.integer and whole and value >= self.minimum and value % self.multiple_of == 0:
+                return
         raise DomainError(f"{self.name} ({self.meaning}) is {value!r}; allowed: a {self.domain}")
 
 
@@ -140,6 +136,8 @@ n_0 = _declare("n_0", "n_0", "side of the grid that a position table was trained
 CROPS = n_w * n_h
 """The crop count C = n_w * n_h."""
 
+ZERO = sp.Integer(0)
+
 INDEX_WIDTH = sp.Integer(8)
 """Bytes of a token id, position or expert number: torch's int64."""
 
@@ -164,8 +162,7 @@ def info_of(symbol: sp.Symbol) -> SymbolInfo:
         return _BY_SYMBOL[symbol]
     except KeyError:
         raise DomainError(
-            f"symbol {symbol} is not declared in symcost.symbols; "
-            f"use one of {', '.join(CATALOGUE)}"
+            f"symbol {symbol} is not declared in symcost.symbols; use one of {', '.join(CATALOGUE)}"
         ) from None
 
 

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from symcost.errors import ShapeError
+from symcost.loops import Loop
 from symcost.symbols import Expr, Size, as_expr
-
-if TYPE_CHECKING:
-    from symcost.graph import Loop
 
 Shape = tuple[Expr, ...]
 _SERIAL = count()

@@ -14,12 +14,13 @@ from symcost.cli import options as given
 from symcost.cli.options import Format
 from symcost.cli.output import emit, formula_table, report_table
 from symcost.errors import SymcostError
-from symcost.files import write_all
 from symcost.execution import Execution
+from symcost.files import write_all
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, stage_costs, symbolic_stages
+from symcost.render.generate import differences, generated_files
 from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
 from symcost.render.report import Report
 
@@ -159,8 +160,6 @@ def generate(
     ] = False,
 ) -> None:
     """Write generated/ and docs/HOLISTIC_ANALYSIS.md."""
-    from symcost.render.generate import differences, generated_files
-
     files = {root / path: content for path, content in generated_files(model).items()}
     if check:
         stale = differences(files)

@@ -21,7 +21,9 @@ from symcost.tensor import Tensor
 def softmax_in_float32(g: Scope, scores: Tensor) -> Tensor:
     """Softmax in float32, cast back to the width of the scores."""
     wide = cast(g / "to_float32", scores, width=FLOAT32_WIDTH)
-    return cast(g / "to_input", softmax(g / "softmax", wide, width=FLOAT32_WIDTH), width=scores.width)
+    return cast(
+        g / "to_input", softmax(g / "softmax", wide, width=FLOAT32_WIDTH), width=scores.width
+    )
 
 
 def attend(g: Scope, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -124,7 +126,5 @@ def _repeat(g: Scope, x: Tensor, heads: Size) -> Tensor:
     """Key or value heads repeated for the query heads that share them (repeat_kv)."""
     batch, kv_heads, length, size = x.shape
     group = as_expr(heads) / kv_heads
-    wide = x.reshape(batch, kv_heads, 1, length, size).expand(
-        batch, kv_heads, group, length, size
-    )
+    wide = x.reshape(batch, kv_heads, 1, length, size).expand(batch, kv_heads, group, length, size)
     return copy(g, wide).reshape(batch, heads, length, size)

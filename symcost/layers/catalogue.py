@@ -149,9 +149,13 @@ GENERAL_LAYERS: tuple[GeneralLayer, ...] = (
         "X views of nP × nP pixels and c_i channels to n × n patches of H features",
         lambda g: patch_embedding(g / "patch_embed", _input(g, X, c_i, n * P, n * P), H, patch=P),
     ),
-    GeneralLayer("Absolute positions", "a table for n_0 × n_0 patches, for n × n of them", _positions),
     GeneralLayer(
-        "LayerNorm", "X views of N tokens of H features", lambda g: norm(g / "norm", _input(g, X, N, H))
+        "Absolute positions", "A table for n_0 × n_0 patches, for n × n of them", _positions
+    ),
+    GeneralLayer(
+        "LayerNorm",
+        "X views of N tokens of H features",
+        lambda g: norm(g / "norm", _input(g, X, N, H)),
     ),
     GeneralLayer(
         "SAM attention in windows",
@@ -192,7 +196,7 @@ GENERAL_LAYERS: tuple[GeneralLayer, ...] = (
     GeneralLayer("Token embedding", "B sequences of S tokens from a vocabulary of V", _embedding),
     GeneralLayer(
         "Image features as a sequence",
-        "a global view of q × q features and n_w × n_h tiles of q_t × q_t, with newlines and a "
+        "A global view of q × q features and n_w × n_h tiles of q_t × q_t, with newlines and a "
         "separator",
         _image_sequence,
     ),

@@ -30,7 +30,7 @@ def image_sequence(
     Tiles in reading order, the global view, a separator; a newline after each row of either.
     Transformers: get_image_features of UnlimitedOcrModel.
     """
-    batch, q, _, features = whole.shape
+    batch, _, _, features = whole.shape
     side = tiles.shape[-2]
     newline = g.weight("image_newline", features)
     inner = (g / "tiles").when(as_expr(condition))
@@ -40,9 +40,7 @@ def image_sequence(
     local = with_newlines(inner, in_rows, newline)
     overall = with_newlines(g / "global", whole, newline)
     separator = g.weight("view_separator", features).reshape(1, 1, features)
-    return concat(
-        g / "image_features", local, overall, separator.expand(batch, 1, features), dim=1
-    )
+    return concat(g / "image_features", local, overall, separator.expand(batch, 1, features), dim=1)
 
 
 def take_in(g: Scope, embedded: Tensor, features: Tensor, ids: Tensor) -> Tensor:

@@ -31,8 +31,9 @@ def convolution(
 
 
 def patch_embedding(g: Scope, pixels: Tensor, features: Size, *, patch: Size) -> Tensor:
-    """Pixels (b, 3, i, i) to patches (b, n, n, h) (transformers: UnlimitedOcrSamPatchEmbeddings)."""
-    patches = convolution(
-        g / "projection", pixels, features, kernel=patch, stride=patch, bias=True
-    )
+    """Pixels (b, 3, i, i) to patches (b, n, n, h).
+
+    Transformers: UnlimitedOcrSamPatchEmbeddings.
+    """
+    patches = convolution(g / "projection", pixels, features, kernel=patch, stride=patch, bias=True)
     return patches.permute(0, 2, 3, 1)

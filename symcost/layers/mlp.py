@@ -10,7 +10,7 @@ from symcost.tensor import Tensor
 
 
 def quick_gelu(g: Scope, x: Tensor) -> Tensor:
-    """x times sigmoid(1.702 x) as a chain of operators (transformers: QuickGELUActivation)."""
+    """Multiply x by sigmoid(1.702 x), as a chain (transformers: QuickGELUActivation)."""
     gate = sigmoid(g / "sigmoid", scale(g / "scale", x))
     return mul(g / "multiply", x, gate)
 

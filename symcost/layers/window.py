@@ -9,7 +9,7 @@ from symcost.tensor import Tensor
 
 
 def partition(g: Scope, x: Tensor, window: Size) -> Tensor:
-    """x (b, n, n, h) in windows of m × m patches: (b·c², m, m, h) with c = ceil(n / m).
+    """Cut x (b, n, n, h) into windows of m × m patches: (b·c², m, m, h) with c = ceil(n / m).
 
     The grid is padded with zeros to whole windows, so what runs on windows pays for the padding.
     """

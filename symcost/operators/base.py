@@ -10,7 +10,7 @@ import sympy as sp
 
 from symcost.errors import OperatorError, ShapeError
 from symcost.graph import Gradients, Operation, Scope
-from symcost.symbols import Expr, Size, as_expr, w_a
+from symcost.symbols import ZERO, Expr, Size, as_expr, w_a
 from symcost.tensor import Kind, Piece, Region, Shape, Tensor, product, same, shape_text
 
 P = ParamSpec("P")
@@ -46,7 +46,7 @@ class Out:
     kind: Kind = Kind.ACTIVATION
     written: Expr | None = None
     kept: tuple[Piece, ...] = ()
-    moved: Expr = sp.Integer(0)
+    moved: Expr = ZERO
     result: bool = False
     differentiable: bool = True
 
@@ -74,8 +74,8 @@ class Rule:
 
     out: tuple[Out, ...]
     reads: tuple[Tensor | Piece, ...]
-    macs: Expr = sp.Integer(0)
-    vector_elements: Expr = sp.Integer(0)
+    macs: Expr = ZERO
+    vector_elements: Expr = ZERO
     inputs: tuple[Tensor, ...] = ()
     backward: Callable[[Scope, Tensor], Gradients] | None = None
 
@@ -106,6 +106,7 @@ class Operator(Generic[P]):
     rule: Callable[P, Rule]
 
     def __call__(self, at: Scope, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        """Run an operator and return the first tensor that it makes."""
         outputs = self.outputs(at, *args, **kwargs)
         return outputs[0]
 

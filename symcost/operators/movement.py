@@ -14,9 +14,7 @@ from symcost.tensor import Kind, Piece, Shape, Tensor, product, shape_text
 @operator(torch="aten.clone")
 def copy(x: Tensor) -> Rule:
     """The same elements in a new order of memory."""
-    return Rule(
-        out=(Out(x.shape, x.width),), reads=(x,), inputs=(x,), backward=lambda g, dy: (dy,)
-    )
+    return Rule(out=(Out(x.shape, x.width),), reads=(x,), inputs=(x,), backward=lambda _, dy: (dy,))
 
 
 @operator(torch="aten.arange")
@@ -71,7 +69,7 @@ def concat(*tensors: Tensor, dim: int) -> Rule:
     shape = list(first.shape)
     shape[axis] = sp.Add(*(tensor.shape[axis] for tensor in tensors))
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(_: Scope, dy: Tensor) -> Gradients:
         lengths = [tensor.shape[axis] for tensor in tensors]
         parts = dy.split(axis, *lengths)
         return tuple(
@@ -158,7 +156,7 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
     shape = list(past.shape)
     shape[dim] = past.shape[dim] + new.shape[dim]
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(_: Scope, dy: Tensor) -> Gradients:
         return None, dy.slice(dim, new.shape[dim])
 
     return Rule(
@@ -223,6 +221,4 @@ def interpolate_linear(table: Tensor, *, shape: Shape, needed: Expr) -> Rule:
 )
 def interpolate_backward(dy: Tensor, *, shape: Shape, needed: Expr) -> Rule:
     """Gradient of a table that was resized."""
-    return Rule(
-        out=(Out(shape, dy.width),), reads=(dy,), vector_elements=needed * dy.elements
-    )
+    return Rule(out=(Out(shape, dy.width),), reads=(dy,), vector_elements=needed * dy.elements)

@@ -18,7 +18,7 @@ def mean(x: Tensor) -> Rule:
         reads=(x,),
         vector_elements=x.elements,
         inputs=(x,),
-        backward=lambda g, dy: (dy.expand(*x.shape),),
+        backward=lambda _, dy: (dy.expand(*x.shape),),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -23,7 +23,7 @@ from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, stage_costs
 from symcost.operators import OPERATORS
 from symcost.render.figures import METRICS, figure, human
-from symcost.render.formulas import Group, grouped, groups, latex, term_latex
+from symcost.render.formulas import Group, grouped, groups, latex
 from symcost.render.report import Report
 from symcost.symbols import (
     CATALOGUE,
@@ -43,21 +43,22 @@ from symcost.symbols import (
     P,
     S,
     V,
-    X,
     c_i,
     c_o,
     k,
     n_0,
     n_h,
     n_w,
-    w_a,
-    w_kv,
     w_w,
 )
 from symcost.tensor import Piece
 
 Stages = Mapping[str, Cost]
 EXAMPLE_PAGE = (1654, 2339)
+LABELS = {
+    name: name.replace("_", " ").replace("flops", "FLOPs").replace("kv", "KV") for name in METRICS
+}
+_SHOWN = [name for name in METRICS if name not in ("flops", "activation_bytes")]
 
 
 def math(formula: Amount) -> str:
@@ -94,6 +95,7 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
         "symbols": [info for info in CATALOGUE.values() if info.symbol != C],
         "crops": CATALOGUE["C"],
         "metrics": METRICS,
+        "labels": LABELS,
         "modes": _modes(model),
         "tile_size": TILE_SIZE,
         "image_tokens": latex(Views().image_tokens),
@@ -102,7 +104,9 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
         "references": REFERENCES,
         "vendor_paths": VENDOR_PATHS,
         "parts": PARTS,
-        "layers": [_layer(config, layer.title, layer.shape, layer.graph()) for layer in GENERAL_LAYERS],
+        "layers": [
+            _layer(config, layer.title, layer.shape, layer.graph()) for layer in GENERAL_LAYERS
+        ],
         "stage_formulas": [_stage_formulas(name, cost) for name, cost in stages.items()],
         "differences": _differences(by_reference),
         "worked": _worked(stages, bindings),
@@ -119,16 +123,12 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
 
 
 def _example(model: str, workload: Workload) -> dict[str, Report]:
-    return {
-        execution.value: Report(
-            model,
-            "vendor",
-            execution.value,
-            workload.as_dict(),
-            stage_costs(lambda views: load(model, views=views, execution=execution), workload),
-        )
-        for execution in Execution
-    }
+    return {execution.value: _report(model, workload, execution) for execution in Execution}
+
+
+def _report(model: str, workload: Workload, execution: Execution) -> Report:
+    stages = stage_costs(lambda views: load(model, views=views, execution=execution), workload)
+    return Report(model, "vendor", execution.value, workload.as_dict(), stages)
 
 
 def _bindings(workload: Workload) -> dict[sp.Symbol, Number]:
@@ -203,24 +203,24 @@ class OperatorRow:
 
 
 @dataclass(frozen=True)
+class FormulaRow:
+    """A formula of a layer, in general and with the model's own sizes in it."""
+
+    name: str
+    general: str
+    bound: str
+
+
+@dataclass(frozen=True)
 class LayerSection:
-    """A layer: operator by operator, and in total, in general and in the model's own numbers."""
+    """A layer: in total, in general and in the model's own numbers, and operator by operator."""
 
     title: str
     shape: str
-    operators: Sequence[OperatorRow]
-    totals: Mapping[str, str]
-    bound: Mapping[str, str]
+    macs: str
+    rows: Sequence[FormulaRow]
     sizes: str
-
-
-_TOTALS: Mapping[str, Callable[[Cost], Amount]] = {
-    r"\text{MACs}": lambda cost: cost.macs,
-    r"\text{vector FLOPs}": lambda cost: cost.vector_flops,
-    r"\text{bytes read}": lambda cost: cost.bytes_read,
-    r"\text{bytes written}": lambda cost: cost.bytes_written,
-    r"\text{weight bytes}": lambda cost: cost.weight_bytes,
-}
+    operators: Sequence[OperatorRow]
 
 
 def _sizes(config: DeepseekOCRConfig) -> dict[str, dict[sp.Symbol, int]]:
@@ -271,10 +271,16 @@ def _layer(config: DeepseekOCRConfig, title: str, shape: str, graph: Graph) -> L
     cost = cost_of(graph, Execution.EAGER)
     sizes = {s: v for s, v in _sizes(config)[title].items() if s in cost.free_symbols}
     bound = cost.bind(sizes)
-    shown = {name: ask for name, ask in _TOTALS.items() if ask(cost) != 0}
     return LayerSection(
         title,
         shape,
+        latex(cost.macs),
+        [
+            FormulaRow(LABELS[metric], math(figure(cost, metric)), math(figure(bound, metric)))
+            for metric in _SHOWN
+            if figure(cost, metric) != 0
+        ],
+        ", ".join(f"${CATALOGUE[s.name].latex} = {grouped(v, '{,}')}$" for s, v in sizes.items()),
         [
             OperatorRow(
                 operation.path,
@@ -286,9 +292,6 @@ def _layer(config: DeepseekOCRConfig, title: str, shape: str, graph: Graph) -> L
             )
             for operation in graph.operations
         ],
-        {name: latex(ask(cost)) for name, ask in shown.items()},
-        {name: latex(ask(bound)) for name, ask in shown.items()},
-        ", ".join(f"${CATALOGUE[s.name].latex} = {grouped(v, '{,}')}$" for s, v in sizes.items()),
     )
 
 
@@ -306,9 +309,6 @@ class StageSection:
     name: str
     formulas: Mapping[str, str]
     parts: Mapping[str, Mapping[str, str]]
-
-
-_SHOWN = [m for m in METRICS if m not in ("flops", "activation_bytes")]
 
 
 def _stage_formulas(name: str, cost: Cost) -> StageSection:
@@ -380,8 +380,7 @@ def _worked(stages: Stages, bindings: Mapping[sp.Symbol, Number]) -> dict[str, l
                 if amount == 0:
                     continue
                 rows = [
-                    TermRow(math(term), digits(evaluator(term)))
-                    for term in _flat(groups(amount))
+                    TermRow(math(term), digits(evaluator(term))) for term in _flat(groups(amount))
                 ]
                 total = digits(evaluator(as_rational(amount)))
                 worked = Worked(f"{stage} / {part}", metric, METRICS[metric], rows, total)

@@ -56,6 +56,7 @@ def _growth(term: Expr) -> tuple[object, ...]:
 
 def _factor_order(factor: Expr) -> tuple[object, ...]:
     return (
+        factor.as_base_exp()[0] not in _OUTER,
         len(factor.free_symbols) == 0,
         sorted(_ORDER.get(symbol, 99) for symbol in factor.free_symbols),
         str(factor),
@@ -134,7 +135,7 @@ def text(formula: Amount) -> str:
 
 def latex(formula: Amount) -> str:
     """A formula as LaTeX."""
-    return _joined(formula, _LATEX.doprint, " ", r"\left(", r"\right)", term_latex)
+    return _joined(formula, _LATEX.doprint, " ", r"\left(", r"\right)", _term_latex)
 
 
 def _joined(
@@ -179,10 +180,12 @@ def _fraction(term: Expr) -> tuple[list[Expr], list[Expr]]:
 
 def _term_text(term: Expr) -> str:
     above, below = ("*".join(_TEXT.doprint(f) for f in side) for side in _fraction(term))
-    return above if below == "1" else f"{above}/{below}" if "*" not in below else f"{above}/({below})"
+    return (
+        above if below == "1" else f"{above}/{below}" if "*" not in below else f"{above}/({below})"
+    )
 
 
-def term_latex(term: Expr) -> str:
+def _term_latex(term: Expr) -> str:
     """One term as LaTeX."""
     above, below = (" ".join(_LATEX.doprint(f) for f in side) for side in _fraction(term))
     return above if below == "1" else rf"\frac{{{above}}}{{{below}}}"

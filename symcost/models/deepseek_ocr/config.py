@@ -88,9 +88,13 @@ class DeepseekOCRConfig:
         _divides("SAM's patch", sam.patch, "image_size", sam.image_side)
         _divides("CLIP's patch_size", clip.patch, "its image_size", clip.image_side)
         _divides("a rotary pair of 2", 2, "the head size", decoder.head_size)
-        _at_most("num_experts_per_tok", decoder.experts_per_token, "n_routed_experts", decoder.experts)
+        _at_most(
+            "num_experts_per_tok", decoder.experts_per_token, "n_routed_experts", decoder.experts
+        )
         _at_most("first_k_dense_replace", decoder.dense_layers, "num_hidden_layers", decoder.layers)
-        _at_most("the last of global_attn_indexes", max(sam.global_layers), "layers - 1", sam.layers - 1)
+        _at_most(
+            "the last of global_attn_indexes", max(sam.global_layers), "layers - 1", sam.layers - 1
+        )
         if sam.downsample[1] != clip.hidden:
             raise ConfigError(
                 f"SAM ends with downsample_channels {sam.downsample[1]}, but CLIP, which reads "
@@ -266,7 +270,9 @@ class _Keys:
             or not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in value)
             or len(set(value)) != len(value)
         ):
-            raise ConfigError(f"{self.path}.{key} is {value!r}; a list of different indexes is needed")
+            raise ConfigError(
+                f"{self.path}.{key} is {value!r}; a list of different indexes is needed"
+            )
         return tuple(value)
 
     def pair(self, key: str) -> tuple[int, int]:

@@ -62,9 +62,7 @@ def _image(g: Scope, config: DecoderConfig, views: Views) -> Tensor:
     graph, columns, rows = g.graph, views.columns, views.rows
     whole = graph.input("global features", B, q, q, config.hidden)
     tiles = graph.input("tile features", B, rows, columns, t, t, config.hidden)
-    return image_sequence(
-        g, whole, tiles, columns=columns, rows=rows, condition=views.crops
-    )
+    return image_sequence(g, whole, tiles, columns=columns, rows=rows, condition=views.crops)
 
 
 def decoder_layer(
@@ -102,8 +100,6 @@ def head(config: DecoderConfig, *, last_only: bool) -> Graph:
     graph = Graph()
     hidden = graph.input("hidden states", B, S, config.hidden)
     graph.output(
-        lm_head(
-            graph.root / "lm_head", hidden, vocabulary=config.vocabulary, last_only=last_only
-        )
+        lm_head(graph.root / "lm_head", hidden, vocabulary=config.vocabulary, last_only=last_only)
     )
     return graph

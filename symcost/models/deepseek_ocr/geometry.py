@@ -14,7 +14,7 @@ from types import MappingProxyType
 import imagesize
 
 from symcost.errors import InputError
-from symcost.symbols import I_g, I_t, Expr, Size, as_expr, ceil_div, n_h, n_w
+from symcost.symbols import Expr, I_g, I_t, Size, as_expr, ceil_div, n_h, n_w
 
 TILE_SIZE = 640
 """The vendor's tiles have this side whatever image_size says."""

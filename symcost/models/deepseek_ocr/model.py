@@ -119,7 +119,9 @@ class DeepseekOCRModel:
         text = GraphLayer(decoder(config.decoder, named, None), how)
         seen = text if views is None else GraphLayer(decoder(config.decoder, named, views), how)
         return cls(
-            vision_layer=None if views is None else GraphLayer(vision(config, named, views), how, PARTS),
+            vision_layer=None
+            if views is None
+            else GraphLayer(vision(config, named, views), how, PARTS),
             prefill_decoder=seen,
             step_decoder=text,
             num_decoder_layers=1,
@@ -220,7 +222,9 @@ class DeepseekOCRModel:
 
     @property
     def _bindings(self) -> dict[sp.Symbol, Number | Expr]:
-        sizes: dict[sp.Symbol, Number | Expr] = {B: 1 if self._batch_size is None else self._batch_size}
+        sizes: dict[sp.Symbol, Number | Expr] = {
+            B: 1 if self._batch_size is None else self._batch_size
+        }
         if self._stage is Stage.PREFILL:
             sizes |= {S: self._tokens, K: self._before.length}
         elif self._stage is Stage.DECODE and self._cache is not None:
@@ -237,9 +241,7 @@ class DeepseekOCRModel:
 
     def _require_decoder(self) -> Layer:
         if self._step_decoder is None:
-            raise StageError(
-                "prefill and decode need a decoder: give decoder_layer to from_layers"
-            )
+            raise StageError("prefill and decode need a decoder: give decoder_layer to from_layers")
         return self._step_decoder
 
 
@@ -257,9 +259,7 @@ def get_vision_cost(model: DeepseekOCRModel) -> StageCost:
     return model.get_forward_cost()
 
 
-def get_prefill_cost(
-    model: DeepseekOCRModel, *, context_len: Size, batch_size: Size
-) -> StageCost:
+def get_prefill_cost(model: DeepseekOCRModel, *, context_len: Size, batch_size: Size) -> StageCost:
     """The cost of a prefill, vision included."""
     model.start_prefill(context_len=context_len, batch_size=batch_size)
     return model.get_forward_cost()

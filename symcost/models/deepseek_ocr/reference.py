@@ -78,6 +78,4 @@ def indexes(numbers: list[int]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return ",".join(
-        str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs
-    )
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

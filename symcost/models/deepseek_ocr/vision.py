@@ -38,17 +38,13 @@ def vision(config: DeepseekOCRConfig, reference: Reference, views: Views) -> Gra
     return graph
 
 
-def _projected(
-    g: Scope, config: DeepseekOCRConfig, reference: Reference, pixels: Tensor
-) -> Tensor:
+def _projected(g: Scope, config: DeepseekOCRConfig, reference: Reference, pixels: Tensor) -> Tensor:
     tower = g / "vision_tower"
     features = sam_encoder(tower / "sam_encoder", config.sam, reference, pixels)
     batch, channels, side, _ = features.shape
     encoded = clip_encoder(tower / "vision_encoder", config.clip, reference, features)
     by_patch = features.reshape(batch, channels, side**2).transposed
-    both = concat(
-        tower / "concat_features", _without_class(encoded, side), by_patch, dim=-1
-    )
+    both = concat(tower / "concat_features", _without_class(encoded, side), by_patch, dim=-1)
     return dense(g / "multi_modal_projector", both, config.decoder.hidden, bias=True)
 
 
@@ -122,9 +118,7 @@ def clip_encoder(g: Scope, config: ClipConfig, reference: Reference, features: T
     )
     table = at.weight("position_embedding.weight", trained**2 + 1, config.hidden)
     of_class, of_patches = table.split(0, 1, trained**2)
-    grid = absolute_grid(
-        at, of_patches.reshape(1, trained, trained, config.hidden), side
-    )
+    grid = absolute_grid(at, of_patches.reshape(1, trained, trained, config.hidden), side)
     positions = concat(
         at / "position_table",
         of_class.reshape(1, 1, config.hidden),

@@ -116,7 +116,9 @@ class Workload:
         if no_image and given + named:
             raise InputError(f"--no-image excludes {', '.join(given + named)}; give one of them")
         if given and named:
-            raise InputError(f"{named[0]} excludes {', '.join(given)}; a page is given by one of them")
+            raise InputError(
+                f"{named[0]} excludes {', '.join(given)}; a page is given by one of them"
+            )
         if prompt_tokens is not None and context_len is not None:
             raise InputError("--prompt-tokens excludes --context-len; give one of them")
         views: Views | None = None
@@ -174,7 +176,7 @@ def stage_costs(
     model.start_prefill(workload.context_len, workload.batch)
     prefill = model.get_forward_cost()
     if workload.views is None:
-        prefill = StageCost.together(**{Stage.VISION.value: costs[Stage.VISION], **prefill.parts})
+        prefill = StageCost.together(vision=costs[Stage.VISION], **prefill.parts)
     costs[Stage.PREFILL] = prefill
     model.start_decode(SyntheticKVCache(B, K))
     sizes: dict[sp.Symbol, int] = {B: workload.batch, K: workload.cached, T: workload.new_tokens}
