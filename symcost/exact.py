@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import sympy as sp
 
@@ -17,7 +17,7 @@ Bindings: TypeAlias = Mapping[sp.Symbol, Number]
 
 
 def _sum(values: list[Number]) -> Number:
-    return sum(values, start=0)
+    return cast("Number", sum(values))
 
 
 def _magnitude(values: list[Number]) -> Number:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import sympy as sp
 
@@ -120,7 +120,10 @@ class SyntheticKVCache:
         return replace(self, length=self.length + tokens)
 
 
-def over_tokens(cost: Cost, tokens: Size = T) -> Cost:
+CostT = TypeVar("CostT", bound=Cost)
+
+
+def over_tokens(cost: CostT, tokens: Size = T) -> CostT:
     """The cost of so many decode steps, each on one more cached token, as a closed form.
 
     Work and traffic of a step are affine in the cached tokens K, so their sum over K, …, K + T - 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from symcost import version
 from symcost.cli import options as given
@@ -160,7 +161,8 @@ def generate(
     ] = False,
 ) -> None:
     """Write generated/ and docs/HOLISTIC_ANALYSIS.md."""
-    files = {root / path: content for path, content in generated_files(model).items()}
+    with Console(stderr=True).status("writing down formulas"):
+        files = {root / path: content for path, content in generated_files(model).items()}
     if check:
         stale = differences(files)
         if stale:
@@ -180,7 +182,8 @@ def main(arguments: list[str] | None = None) -> None:
         code: Any = app(args=arguments, standalone_mode=False)
     except (SymcostError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-        typer.echo(f"error: {' '.join(message.split())}", err=True)
+        if message:
+            typer.echo(f"error: {' '.join(message.split())}", err=True)
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)

@@ -60,24 +60,48 @@ Config = Annotated[
     typer.Option(help="A Hugging Face config.json of the family instead of the published one."),
 ]
 
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"it is {text!r}; allowed: an integer") from None
+
+
 Mode = Annotated[str | None, typer.Option(help=f"How to look at a page: {_one_of(*MODES)}")]
 Image = Annotated[
     str | None,
     typer.Option(metavar="WxH|FILE", help="The page: its size in pixels, or an image file."),
 ]
-BaseSize = Annotated[int | None, typer.Option(help="Side of the global view in pixels.")]
-TileSize = Annotated[int | None, typer.Option(help="Side of a tile in pixels.")]
+BaseSize = Annotated[
+    int | None,
+    typer.Option(parser=_whole, metavar="PIXELS", help="Side of the global view in pixels."),
+]
+TileSize = Annotated[
+    int | None, typer.Option(parser=_whole, metavar="PIXELS", help="Side of a tile in pixels.")
+]
 CropGrid = Annotated[
     str | None, typer.Option(metavar="WxH", help="Columns and rows of tiles; 1x1 for none.")
 ]
 NoImage = Annotated[bool, typer.Option("--no-image", help="Text alone.")]
-Batch = Annotated[int, typer.Option(help="Sequences, one page each.")]
+Batch = Annotated[int, typer.Option(parser=_whole, metavar="N", help="Sequences, one page each.")]
 PromptTokens = Annotated[
-    int | None, typer.Option(help="Text tokens of the prompt; S follows. Default: 20.")
+    int | None,
+    typer.Option(
+        parser=_whole, metavar="N", help="Text tokens of the prompt; S follows. Default: 20."
+    ),
 ]
-ContextLen = Annotated[int | None, typer.Option(help="Tokens of the whole prefill: S itself.")]
-Cached = Annotated[int | None, typer.Option(help="Cached tokens before decoding. Default: S.")]
-NewTokens = Annotated[int, typer.Option(help="Tokens to decode, summed.")]
+ContextLen = Annotated[
+    int | None,
+    typer.Option(parser=_whole, metavar="N", help="Tokens of the whole prefill: S itself."),
+]
+Cached = Annotated[
+    int | None,
+    typer.Option(parser=_whole, metavar="N", help="Cached tokens before decoding. Default: S."),
+]
+NewTokens = Annotated[
+    int, typer.Option(parser=_whole, metavar="N", help="Tokens to decode, summed.")
+]
 
 
 def model(

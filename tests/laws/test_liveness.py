@@ -1,0 +1,179 @@
+"""Live activations: moments counted by hand, and what no peak can be below."""
+
+from __future__ import annotations
+
+import pytest
+import sympy as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symcost.autodiff import backward
+from symcost.exact import Evaluator
+from symcost.execution import Execution, cost_of
+from symcost.graph import Graph, Operation
+from symcost.layers.attention import cached_attention
+from symcost.operators import add, concat, gelu, linear, scale, silu
+from symcost.symbols import CROPS, B, D, F, H, K, N_h, S, n_h, n_w, w_a
+from symcost.tensor import Kind, Region
+from tests.laws.model_graphs import GRAPHS, draw_point, graph
+
+EAGER, FUSED, IDEAL = Execution
+
+
+def moments(of: Graph, execution: Execution) -> list[sp.Expr]:
+    """Live elements of activations at each kernel."""
+    return [sp.expand(amount / w_a) for _, amount in cost_of(of, execution).moments]
+
+
+class TestChain:
+    """y = x A, z = silu(y), o = z C with x and o of H features, y and z of F."""
+
+    @staticmethod
+    def chain() -> Graph:
+        made = Graph()
+        g = made.root
+        y = linear(g / "up", made.input("x", B, H), (g / "up").weight("weight", F, H))
+        z = silu(g / "act", y)
+        made.output(linear(g / "down", z, (g / "down").weight("weight", H, F)))
+        return made
+
+    def test_moments(self):
+        # x with y; y with z, x being dead; z with o.
+        assert moments(self.chain(), EAGER) == [B * H + B * F, 2 * B * F, B * F + B * H]
+
+    @pytest.mark.parametrize(
+        ("rows", "features", "inner", "elements"), [(1, 3, 10, 20), (2, 10, 3, 26), (5, 4, 4, 40)]
+    )
+    def test_peak(self, rows, features, inner, elements):
+        sizes = {B: rows, H: features, F: inner, w_a: 2}
+        peak = cost_of(self.chain(), EAGER).evaluate(
+            sizes | dict.fromkeys(cost_of(self.chain(), EAGER).free_symbols - set(sizes), 1)
+        )
+        assert peak.activation_bytes == 2 * elements
+
+    def test_in_one_kernel_only_input_and_output_are_live(self):
+        assert moments(self.chain(), IDEAL) == [2 * B * H]
+
+
+class TestResidual:
+    """o = x + g(f(x)): x stays until the sum."""
+
+    @staticmethod
+    def residual() -> Graph:
+        made = Graph()
+        x = made.input("x", B, H)
+        at = made.root.fused("both")
+        made.output(add(made.root / "sum", x, gelu(at / "g", silu(at / "f", x))))
+        return made
+
+    def test_what_is_needed_later_stays(self):
+        # x and f; x, f and g; x, g and the sum.
+        assert moments(self.residual(), EAGER) == [2 * B * H, 3 * B * H, 3 * B * H]
+
+    def test_what_stays_inside_a_kernel_takes_no_memory(self):
+        # x and g; x, g and the sum.
+        assert moments(self.residual(), FUSED) == [2 * B * H, 3 * B * H]
+        assert moments(self.residual(), IDEAL) == [2 * B * H]
+
+
+def test_inputs_are_live_from_the_start_and_results_to_the_end():
+    made = Graph()
+    late = made.input("late", B, F)
+    first = made.output(silu(made.root / "f", made.input("x", B, H)))
+    second = scale(made.root / "g", first)
+    made.output(concat(made.root / "both", second, late, dim=-1))
+    # x, f and late; f, g and late; f (a result), g, late and both of H + F features.
+    assert moments(made, EAGER) == [
+        2 * B * H + B * F,
+        2 * B * H + B * F,
+        3 * B * H + 2 * B * F,
+    ]
+
+
+def test_a_slice_keeps_the_whole():
+    made = Graph()
+    stacked = silu(made.root / "f", made.input("x", B, 3 * H))
+    first = stacked.slice(-1, H)
+    made.output(gelu(made.root / "g", first))
+    assert moments(made, EAGER) == [6 * B * H, 4 * B * H]
+
+
+def test_weights_and_cache_are_no_activations():
+    made = Graph()
+    g = made.root / "attention"
+    tables = (made.input(name, 1, S, D) for name in ("cosines", "sines"))
+    x = made.input("x", B, S, H)
+    made.output(
+        cached_attention(g, x, *tables, cached=K, heads=N_h, kv_heads=N_h, head_size=D)
+    )
+    # In one kernel x and the result of B S rows of H features and both tables remain.
+    assert moments(made, IDEAL) == [2 * B * S * H + 2 * S * D]
+
+
+def test_what_runs_under_a_condition_is_live_where_it_runs():
+    made = Graph()
+    g = made.root.when(CROPS)
+    table = made.input("table", 5, H)
+    made.output(silu(g / "f", table))
+    (moment,) = moments(made, EAGER)
+    assert moment.xreplace({n_w: sp.Integer(2), n_h: sp.Integer(3)}) == 10 * H
+    none = moment.xreplace({n_w: sp.Integer(0), n_h: sp.Integer(0)})
+    assert none == 5 * H  # the table is given all the same
+
+
+def test_of_a_repeated_body_one_run_is_live():
+    made = Graph()
+    g = made.root.repeat("layers.0-8", 9)
+    y = gelu(g / "g", silu(g / "f", made.input("x", B, H)))
+    made.output(scale(made.root / "after", y))
+    assert moments(made, EAGER) == [2 * B * H] * 3
+
+
+class TestBackward:
+    """The backward pass of nine layers y = silu(x W), one after the other."""
+
+    @staticmethod
+    def gradients() -> Graph:
+        made = Graph()
+        g = made.root.repeat("layers.0-8", 9)
+        x = made.input("x", B, H, differentiable=False)
+        made.output(silu(g / "act", linear(g / "proj", x, g.weight("weight", H, H))))
+        return backward(made)
+
+    @pytest.mark.parametrize("execution", list(Execution))
+    def test_at_the_start_all_runs_have_saved_what_they_need(self, execution):
+        # Each of nine products keeps its result for the gradient of silu.
+        at_start = moments(self.gradients(), execution)[0]
+        assert at_start.coeff(H, 1).coeff(B, 1) >= 9
+
+    @pytest.mark.parametrize("execution", list(Execution))
+    def test_at_the_end_all_runs_have_given_the_gradients_of_their_weights(self, execution):
+        at_end = moments(self.gradients(), execution)[-1]
+        assert at_end.coeff(H, 2).coeff(B, 0) >= 9
+
+
+def allocations(operation: Operation) -> dict[Region, sp.Expr]:
+    """What one run of an operator has before it and makes, in bytes by allocation."""
+    sizes: dict[Region, dict[Region, sp.Expr]] = {}
+    for piece in (*operation.reads, *operation.writes):
+        root = piece.region.root
+        if root.kind is Kind.ACTIVATION:
+            sizes.setdefault(root, {})[piece.region] = piece.region.elements * root.width
+    return {
+        root: sp.Min(root.elements * root.width, sp.Add(*parts.values()))
+        for root, parts in sizes.items()
+    }
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@given(data=st.data())
+def test_no_peak_is_below_what_one_operator_reads_and_makes(name, direction, data):
+    point = draw_point(data, name)
+    whole = graph(name, direction)
+    value = Evaluator(point)
+    peak = value(sp.sympify(cost_of_eager(name, direction)))
+    for operation in whole.operations:
+        runs = all(value(loop.count) > 0 for loop in operation.loops)
+        needed = sum(value(size) for size in allocations(operation).values())
+        assert not runs or peak >= needed, operation.path
