@@ -17,15 +17,15 @@ Bindings: TypeAlias = Mapping[sp.Symbol, Number]
 
 
 def _sum(values: list[Number]) -> Number:
-    return cast("Number", sum(values))
+    return sum(values)
 
 
 def _magnitude(values: list[Number]) -> Number:
-    return abs(values[0])
+    return max(values[0], -values[0])
 
 
 def _product(values: list[Number]) -> Number:
-    return math.prod(values)
+    return cast("Number", math.prod(values))
 
 
 def _power(values: list[Number]) -> Number:
