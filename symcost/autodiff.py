@@ -8,7 +8,7 @@ from symcost.graph import Graph, Operation, Scope
 from symcost.operators.elementwise import add
 from symcost.operators.movement import slice_backward
 from symcost.operators.reduction import sum_to
-from symcost.tensor import Kind, Tensor, View, ViewKind
+from symcost.tensor import Tensor, View, ViewKind
 
 
 def backward(graph: Graph) -> Graph:
@@ -18,6 +18,7 @@ def backward(graph: Graph) -> Graph:
     """
     result = Graph(weights=dict(graph.weights))
     producer = {tensor: op for op in graph.operations for tensor in op.outputs}
+    weights = set(graph.weights.values())
     gradients: dict[Tensor, list[Tensor]] = {}
     pending: list[tuple[int, Tensor]] = []
 
@@ -27,7 +28,7 @@ def backward(graph: Graph) -> Graph:
         gradients.setdefault(tensor, []).append(gradient)
 
     for output in graph.outputs:
-        if output.differentiable and output.pieces[0].region.kind is not Kind.KV:
+        if output.differentiable:
             give(output, result.input(f"gradient of {output.name}", *output.shape))
     while pending:
         _, tensor = heapq.heappop(pending)
@@ -39,6 +40,8 @@ def backward(graph: Graph) -> Graph:
         operation = producer.get(tensor)
         if tensor.view is not None:
             give(tensor.view.base, _through_view(scope, tensor.view, gradient))
+        elif tensor in weights:
+            result.kept.append(gradient)
         elif operation is None:
             result.output(gradient)
         elif operation.backward is not None:

@@ -32,6 +32,8 @@ def _power(values: list[Number]) -> Number:
     base, exponent = values
     if isinstance(exponent, Fraction) and exponent.denominator != 1:
         raise DomainError(f"{base} to the power of {exponent} is not a rational number")
+    if base == 0 and exponent < 0:
+        raise DomainError("a formula divides by zero at this point")
     return Fraction(base) ** int(exponent)
 
 
@@ -48,6 +50,10 @@ _NODES: dict[type[sp.Basic], Callable[[list[Number]], Number]] = {
 """Every kind of node that a formula may consist of, besides numbers and symbols."""
 
 
+def _whole(value: Number) -> Number:
+    return value.numerator if value.denominator == 1 else value
+
+
 class Evaluator:
     """Evaluates formulas at one point; what formulas share is computed once.
 
@@ -60,7 +66,7 @@ class Evaluator:
     def __init__(self, bindings: Bindings) -> None:
         for symbol, value in bindings.items():
             info_of(symbol).check(value)
-        self._known: dict[sp.Basic, Number] = dict(bindings)
+        self._known: dict[sp.Basic, Number] = {s: _whole(v) for s, v in bindings.items()}
 
     def __call__(self, formula: Expr) -> Number:
         """The exact value: an int where it is whole, otherwise a Fraction."""
@@ -79,8 +85,7 @@ class Evaluator:
             if node is None:
                 raise DomainError(f"{formula.func.__name__} is no part of a formula: {formula}")
             value = node([self(argument) for argument in formula.args])
-        if isinstance(value, Fraction) and value.denominator == 1:
-            value = value.numerator
+        value = _whole(value)
         self._known[formula] = value
         return value
 

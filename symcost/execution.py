@@ -7,8 +7,10 @@ removes borders, eager >= fused >= ideal holds for traffic by construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 import sympy as sp
 
@@ -26,8 +28,6 @@ from symcost.loops import Loop, times
 from symcost.symbols import Expr
 from symcost.tensor import Kind, Piece, Region, Tensor
 
-Kernels = list[list[Operation]]
-
 
 class Execution(StrEnum):
     """How operators are grouped into kernels."""
@@ -40,17 +40,22 @@ class Execution(StrEnum):
     """The whole graph is one kernel: compulsory traffic only."""
 
 
-def kernels(graph: Graph, execution: Execution) -> Kernels:
-    """The operations of a graph, grouped; a kernel runs where its last operator does."""
-    if execution is Execution.EAGER:
-        return [[operation] for operation in graph.operations]
+@dataclass(frozen=True)
+class KernelGroup:
+    """Operations that run as one kernel, and the loops around all of them."""
+
+    operations: Sequence[Operation]
+    loops: tuple[Loop, ...]
+
+
+def kernels(graph: Graph, execution: Execution) -> list[KernelGroup]:
+    """The operations of a graph, grouped. Operators of a kernel follow each other."""
     if execution is Execution.IDEAL:
-        return [graph.operations] if graph.operations else []
-    groups: dict[object, list[Operation]] = {}
-    for operation in graph.operations:
-        key = operation.kernel or operation
-        groups[key] = [*groups.pop(key, []), operation]
-    return list(groups.values())
+        return [KernelGroup(graph.operations, ())] if graph.operations else []
+    fused = execution is Execution.FUSED
+    runs = groupby(graph.operations, key=lambda op: op.kernel if fused and op.kernel else op)
+    groups = [list(run) for _, run in runs]
+    return [KernelGroup(group, _common([op.loops for op in group])) for group in groups]
 
 
 def cost_of(graph: Graph, execution: Execution) -> Cost:
@@ -59,13 +64,8 @@ def cost_of(graph: Graph, execution: Execution) -> Cost:
     Traffic is booked at the operator that first reads or that writes what crosses a border, so
     the shares of a model's modules add up to the whole under every execution.
     """
-    entries = list(_work(graph))
-    groups = kernels(graph, execution)
-    last_use = _last_use(graph, groups)
-    for index, kernel in enumerate(groups):
-        entries.extend(_traffic(kernel, index, last_use))
-    entries.extend(_live(graph, groups, last_use))
-    entries.extend(_held(graph))
+    ledger = _Ledger(graph, kernels(graph, execution))
+    entries = [*_work(graph), *ledger.traffic(), *ledger.live(), *_held(graph)]
     return Cost(tuple(entry for entry in entries if entry.amount != 0))
 
 
@@ -75,41 +75,92 @@ def _work(graph: Graph) -> Iterator[Entry]:
         yield Entry(operation.path, VECTOR_FLOPS, times(operation.vector_flops, operation.loops))
 
 
-def _last_use(graph: Graph, groups: Kernels) -> dict[Region, int]:
-    """The last kernel that reads each allocation; results are needed after the last one."""
-    last: dict[Region, int] = {}
-    for index, kernel in enumerate(groups):
-        for operation in kernel:
+class _Ledger:
+    """Traffic and live activations of a graph whose operations are grouped into kernels."""
+
+    def __init__(self, graph: Graph, groups: Sequence[KernelGroup]) -> None:
+        self._groups = groups
+        self._made = {p.region.root for op in graph.operations for p in op.writes}
+        self._kept = {p.region.root for tensor in graph.kept for p in tensor.pieces}
+        self._last_use: dict[Region, int] = {}
+        for index, group in enumerate(groups):
+            for operation in group.operations:
+                for piece in operation.reads:
+                    self._last_use[piece.region.root] = index
+        for tensor in (*graph.outputs, *graph.kept):
+            for piece in tensor.pieces:
+                self._last_use[piece.region.root] = len(groups)
+
+    def traffic(self) -> Iterator[Entry]:
+        """Bytes that cross the borders of kernels."""
+        for index, group in enumerate(self._groups):
+            yield from self._reads(group)
+            yield from self._writes(group, index)
+
+    def _reads(self, group: KernelGroup) -> Iterator[Entry]:
+        made = {piece.region.root for op in group.operations for piece in op.writes}
+        reads: dict[Region, dict[Expr, None]] = {}
+        reader: dict[Region, str] = {}
+        for operation in group.operations:
+            inner = operation.loops[len(group.loops) :]
             for piece in operation.reads:
-                last[piece.region.root] = index
-    for tensor in graph.outputs:
-        for piece in tensor.pieces:
-            last[piece.region.root] = len(groups)
-    return last
+                if piece.region.root not in made:
+                    reader.setdefault(piece.region, operation.path)
+                    reads.setdefault(piece.region, {})[_gated(piece.elements, inner)] = None
+        touched = {region: _union(region, list(amounts)) for region, amounts in reads.items()}
+        for region, amount in touched.items():
+            if region.parent is not None and touched.get(region.root) == region.root.elements:
+                continue
+            own = region.root not in self._made
+            loops = _deeper(region.loops, group.loops) if own else group.loops
+            resource = Traffic(self._kind(region), Direction.READ)
+            yield Entry(reader[region], resource, times(amount * region.width, loops))
 
+    def _writes(self, group: KernelGroup, index: int) -> Iterator[Entry]:
+        for operation in group.operations:
+            for piece in operation.writes:
+                region = piece.region
+                if self._last_use.get(region, -1) > index:
+                    kept = region in self._kept
+                    loops = _deeper(region.loops, group.loops) if kept else group.loops
+                    resource = Traffic(self._kind(region), Direction.WRITTEN)
+                    amount = piece.elements
+                    if not kept:
+                        amount = _gated(amount, region.loops[len(group.loops) :])
+                    yield Entry(operation.path, resource, times(amount * region.width, loops))
 
-def _traffic(kernel: list[Operation], index: int, last_use: dict[Region, int]) -> Iterator[Entry]:
-    around = _common([operation.loops for operation in kernel])
-    made = {piece.region.root for operation in kernel for piece in operation.writes}
-    reads: dict[Region, dict[Expr, None]] = {}
-    reader: dict[Region, str] = {}
-    for operation in kernel:
-        inner = operation.loops[len(around) :]
-        for piece in operation.reads:
-            if piece.region.root not in made:
-                reader.setdefault(piece.region, operation.path)
-                reads.setdefault(piece.region, {})[_gated(piece.elements, inner)] = None
-    for region, amounts in reads.items():
-        if region.parent is not None and region.root in reads:
-            continue
-        total = times(_union(region, list(amounts)) * region.width, _deeper(region.loops, around))
-        yield Entry(reader[region], Traffic(region.kind, Direction.READ), total)
-    for operation in kernel:
-        for piece in operation.writes:
-            region = piece.region
-            if last_use.get(region, -1) > index:
-                total = times(piece.elements * region.width, _deeper(region.loops, around))
-                yield Entry(operation.path, Traffic(region.kind, Direction.WRITTEN), total)
+    def live(self) -> Iterator[Entry]:
+        """Live activations at each kernel: what came before and is still needed, and what it makes.
+
+        What a repeated body was given beforehand, as a backward pass is given what the forward pass
+        saved, is there for all its runs when the first one begins.
+        """
+        live: dict[Region, Expr] = {}
+
+        def enter(pieces: Iterable[Piece], until: int) -> None:
+            for piece in pieces:
+                root = piece.region.root
+                if self._kind(root) is Kind.ACTIVATION and self._last_use.get(root, -1) > until:
+                    size = root.elements * root.width
+                    made = root in self._made
+                    live[root] = (_gated if made else times)(size, root.loops)
+
+        for group in self._groups:
+            for operation in group.operations:
+                enter([p for p in operation.reads if p.region.root not in self._made], -1)
+        for index, group in enumerate(self._groups):
+            for operation in group.operations:
+                enter(operation.writes, index)
+            path = group.operations[0].path
+            yield Entry(path, Storage(Kind.ACTIVATION), sp.Add(*live.values()))
+            for root in [root for root in live if self._last_use[root] <= index]:
+                del live[root]
+
+    def _kind(self, region: Region) -> Kind:
+        """What a region holds; what every run leaves behind and is no cache is a gradient."""
+        if region.kind is Kind.ACTIVATION and region.root in self._kept:
+            return Kind.GRADIENT
+        return region.kind
 
 
 def _common(chains: list[tuple[Loop, ...]]) -> tuple[Loop, ...]:
@@ -122,10 +173,10 @@ def _common(chains: list[tuple[Loop, ...]]) -> tuple[Loop, ...]:
 
 
 def _deeper(own: tuple[Loop, ...], around: tuple[Loop, ...]) -> tuple[Loop, ...]:
-    """The loops that say how often memory crosses the border of a kernel.
+    """How often memory that each run of its loops has for itself crosses the border of a kernel.
 
-    Memory that a loop inside the kernel owns (the weights of each repeated layer) crosses once
-    for each run of that loop, everything else once for each run of the kernel.
+    That is weights, cache and gradients of each repeated layer: where their loop lies inside the
+    kernel, they cross once for each of its runs, not once for each run of the kernel.
     """
     return own if own[: len(around)] == around else around
 
@@ -145,35 +196,17 @@ def _union(region: Region, amounts: list[Expr]) -> Expr:
     return sp.Max(*amounts)
 
 
-def _live(graph: Graph, groups: Kernels, last_use: dict[Region, int]) -> Iterator[Entry]:
-    """Live activations at each kernel: what came before and is still needed, and what it makes."""
-    written = {p.region.root for op in graph.operations for p in op.writes}
-    live: dict[Region, Expr] = {}
-
-    def enter(pieces: Iterable[Piece], until: int) -> None:
-        for piece in pieces:
-            root = piece.region.root
-            if root.kind is Kind.ACTIVATION and last_use.get(root, -1) > until:
-                live[root] = _gated(root.elements * root.width, root.loops)
-
-    for operation in graph.operations:
-        enter([p for p in operation.reads if p.region.root not in written], -1)
-    for index, kernel in enumerate(groups):
-        for operation in kernel:
-            enter(operation.writes, index)
-        yield Entry(kernel[0].path, Storage(Kind.ACTIVATION), sp.Add(*live.values()))
-        for root in [root for root in live if last_use[root] <= index]:
-            del live[root]
-
-
 def _held(graph: Graph) -> Iterator[Entry]:
-    """Weights and cache by name."""
+    """Weights, cache and gradients by name."""
     for path, weight in graph.weights.items():
         yield Entry(path, Storage(Kind.WEIGHT), held(weight))
     for operation in graph.operations:
         for tensor in operation.outputs:
             if tensor.pieces[0].region.kind is Kind.KV:
                 yield Entry(operation.path, Storage(Kind.KV), held(tensor))
+    for tensor in graph.kept:
+        if tensor.pieces[0].region.kind is Kind.ACTIVATION:
+            yield Entry(tensor.name, Storage(Kind.GRADIENT), held(tensor))
 
 
 def held(tensor: Tensor) -> Expr:

@@ -46,11 +46,16 @@ class Operation:
 
 @dataclass(eq=False)
 class Graph:
-    """The operations of a forward pass in the order in which they ran."""
+    """The operations of a pass in the order in which they ran.
+
+    `outputs` are its results; of what a repeated body makes, the result of the last run. `kept` is
+    what every run leaves behind: entries of the cache, gradients of weights.
+    """
 
     operations: list[Operation] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
     outputs: list[Tensor] = field(default_factory=list)
+    kept: list[Tensor] = field(default_factory=list)
 
     @property
     def root(self) -> Scope:

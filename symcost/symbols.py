@@ -60,9 +60,9 @@ class SymbolInfo:
         kind = {0: "non-negative integer", 1: "positive integer"}[min(self.minimum, 1)]
         return kind if self.multiple_of == 1 else f"positive multiple of {self.multiple_of}"
 
-    def check(self, value: int | Fraction) -> None:
+    def check(self, value: object) -> None:
         """Raise `DomainError` unless the value lies in the domain."""
-        if not isinstance(value, bool):
+        if isinstance(value, int | Fraction) and not isinstance(value, bool):
             if not self.integer and value > 0:
                 return
             whole = Fraction(value).denominator == 1

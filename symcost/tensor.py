@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import count
+from itertools import accumulate, count
 
 import sympy as sp
 
@@ -23,6 +23,7 @@ class Kind(StrEnum):
     WEIGHT = "weights"
     ACTIVATION = "activations"
     KV = "kv"
+    GRADIENT = "gradients"
 
 
 def product(sizes: Sequence[Size]) -> Expr:
@@ -52,6 +53,12 @@ class Region:
     kind: Kind
     loops: tuple[Loop, ...]
     parent: Region | None = None
+    _parts: dict[tuple[object, ...], Region] = field(default_factory=dict, repr=False)
+
+    def part(self, shape: Shape, key: tuple[object, ...]) -> Region:
+        """The region of a slice; cut the same way again, the same one."""
+        part = Region(product(shape), self.width, self.kind, self.loops, parent=self)
+        return self._parts.setdefault((shape, *key), part)
 
     @property
     def root(self) -> Region:
@@ -164,15 +171,14 @@ class Tensor:
             )
         return self._look(ViewKind.EXPAND, shape)
 
-    def slice(self, dim: int, length: Size) -> Tensor:
-        """A stretch of the given length along one dimension."""
-        shape = list(self.shape)
-        shape[dim] = as_expr(length)
-        whole = self.region
-        part = Region(product(shape), whole.width, whole.kind, whole.loops, parent=whole)
+    def slice(self, dim: int, start: Size, length: Size) -> Tensor:
+        """A stretch of the given start and length along one dimension."""
+        sizes = list(self.shape)
+        sizes[dim] = as_expr(length)
+        shape = tuple(sizes)
+        part = self.region.part(shape, (self.shape, dim % len(shape), as_expr(start)))
         view = View(ViewKind.SLICE, self)
-        piece = Piece(part, part.elements)
-        return Tensor(self.name, tuple(shape), (piece,), self.differentiable, view)
+        return Tensor(self.name, shape, (Piece(part, part.elements),), self.differentiable, view)
 
     def split(self, dim: int, *lengths: Size) -> tuple[Tensor, ...]:
         """Consecutive stretches along one dimension, which together are the whole of it."""
@@ -182,4 +188,7 @@ class Tensor:
                 f"{self.name} {shape_text(self.shape)} has {self.shape[dim]} along dimension "
                 f"{dim}, the pieces {shape_text(lengths)} make {total}"
             )
-        return tuple(self.slice(dim, length) for length in lengths)
+        starts = accumulate((as_expr(length) for length in lengths[:-1]), initial=sp.Integer(0))
+        return tuple(
+            self.slice(dim, start, length) for start, length in zip(starts, lengths, strict=True)
+        )

@@ -11,5 +11,5 @@ from symcost.tensor import Tensor
 def head(g: Scope, hidden: Tensor, *, vocabulary: Size, last_only: bool) -> Tensor:
     """Logits of all tokens of (b, s, h), or of the last one of each sequence."""
     if last_only:
-        hidden = hidden.slice(1, 1)
+        hidden = hidden.slice(1, hidden.shape[1] - 1, 1)
     return dense(g, hidden, vocabulary)

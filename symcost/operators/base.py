@@ -30,13 +30,13 @@ class Out:
         What it holds.
     written : sympy.Expr, optional
         The elements that are written; all of the shape unless given.
-    kept : tuple of Piece
+    present : tuple of Piece
         Pieces of the tensor that lie in memory already.
     moved : sympy.Expr
         Elements that are copied from where they lay and stay the same: a write of the kernel
         that copies, but no result of a kernel that could leave them where they are.
-    result : bool
-        Whether what is written is a result of the stage, such as a new entry of the cache.
+    kept : bool
+        Whether every run leaves behind what it writes, such as a new entry of the cache.
     differentiable : bool
         False for indices.
     """
@@ -45,9 +45,9 @@ class Out:
     width: Expr
     kind: Kind = Kind.ACTIVATION
     written: Expr | None = None
-    kept: tuple[Piece, ...] = ()
+    present: tuple[Piece, ...] = ()
     moved: Expr = ZERO
-    result: bool = False
+    kept: bool = False
     differentiable: bool = True
 
 
@@ -119,7 +119,7 @@ class Operator(Generic[P]):
         outputs: list[Tensor] = []
         writes: list[Piece] = []
         for out in rule.out:
-            pieces = list(out.kept)
+            pieces = list(out.present)
             if out.moved != 0:
                 moved = Region(out.moved, out.width, out.kind, at.loops)
                 pieces.append(Piece(moved, out.moved))
@@ -131,8 +131,8 @@ class Operator(Generic[P]):
             flows = out.differentiable and any(x.differentiable for x in rule.inputs)
             tensor = Tensor(at.path, out.shape, tuple(pieces), flows)
             outputs.append(tensor)
-            if out.result:
-                at.graph.outputs.append(Tensor(at.path, out.shape, (pieces[-1],), flows))
+            if out.kept:
+                at.graph.kept.append(Tensor(at.path, out.shape, (pieces[-1],)))
         reads = [
             piece
             for read in rule.reads

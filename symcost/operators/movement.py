@@ -157,7 +157,7 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
     shape[dim] = past.shape[dim] + new.shape[dim]
 
     def backward(_: Scope, dy: Tensor) -> Gradients:
-        return None, dy.slice(dim, new.shape[dim])
+        return None, dy.slice(dim, past.shape[dim], new.shape[dim])
 
     return Rule(
         out=(
@@ -167,7 +167,7 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
                 kind=Kind.KV,
                 written=new.elements,
                 moved=past.elements,
-                result=True,
+                kept=True,
             ),
         ),
         reads=(past, new),
@@ -177,13 +177,13 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
 
 
 def _interpolate(table: Tensor, shape: Shape, needed: Expr) -> Rule:
-    kept = (Piece(table.region, (1 - needed) * table.elements),) if needed != 1 else ()
+    present = (Piece(table.region, (1 - needed) * table.elements),) if needed != 1 else ()
 
     def backward(g: Scope, dy: Tensor) -> Gradients:
         return (interpolate_backward(g / "grad_table", dy, shape=table.shape, needed=needed),)
 
     return Rule(
-        out=(Out(shape, width_of(table), written=needed * product(shape), kept=kept),),
+        out=(Out(shape, width_of(table), written=needed * product(shape), present=present),),
         reads=(touched(table, needed * table.elements),),
         vector_elements=needed * product(shape),
         inputs=(table,),

@@ -9,56 +9,19 @@ from functools import cache
 
 import pytest
 import sympy as sp
-from hypothesis import assume, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symcost.autodiff import backward
-from symcost.cost import Cost, Direction, Traffic
-from symcost.execution import Execution, cost_of, held, kernels
-from symcost.graph import Graph
-from symcost.models.deepseek_ocr.config import published
-from symcost.models.deepseek_ocr.decoder import decoder, head
-from symcost.models.deepseek_ocr.geometry import SYMBOLIC
-from symcost.models.deepseek_ocr.reference import REFERENCES
-from symcost.models.deepseek_ocr.vision import vision
-from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w
+from symcost.cost import Direction, Traffic
+from symcost.execution import Execution, held, kernels
+from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w, w_kv
 from symcost.tensor import Kind, Region
-from tests.laws.cases import BF16, WIDTHS, figures, graph_of, numbers, points, sizes_in, widths
-from tests.laws.layer_cases import LAYER_CASES
-
-PUBLISHED = published()
-SIZES = (B, S, K, I_g, I_t, n_w, n_h)
-
-MODEL_GRAPHS = {
-    f"{part} of {name}": (part, name)
-    for name in REFERENCES
-    for part in ("vision", "decoder with image", "decoder of text", "head", "head on last token")
-}
-GRAPHS = [*LAYER_CASES, *MODEL_GRAPHS]
+from tests.laws.cases import BF16, figures, numbers
+from tests.laws.graphs import GRAPHS, MODEL_GRAPHS, PUBLISHED, cost, draw_point, graph
 
 every_graph = pytest.mark.parametrize("name", GRAPHS)
 every_model_graph = pytest.mark.parametrize("name", MODEL_GRAPHS)
 both_ways = pytest.mark.parametrize("direction", ["forward", "backward"])
-
-
-@cache
-def graph(name: str, direction: str) -> Graph:
-    if name in LAYER_CASES:
-        return graph_of(LAYER_CASES[name], direction)
-    if direction == "backward":
-        return backward(graph(name, "forward"))
-    part, reference = MODEL_GRAPHS[name]
-    named = REFERENCES[reference]
-    if part == "vision":
-        return vision(PUBLISHED, named, SYMBOLIC)
-    if part.startswith("decoder"):
-        return decoder(PUBLISHED.decoder, named, SYMBOLIC if part.endswith("image") else None)
-    return head(PUBLISHED.decoder, last_only=part.endswith("token"))
-
-
-@cache
-def cost(name: str, direction: str, execution: Execution) -> Cost:
-    return cost_of(graph(name, direction), execution)
 
 
 @cache
@@ -71,16 +34,6 @@ def formulas(name: str, direction: str, execution: Execution) -> dict[str, sp.Ex
         for kind in Kind:
             found[f"{kind} {way}"] = whole[Traffic(kind, way)].amount
     return found
-
-
-def draw_point(data, name, *, wide=True):
-    sizes = SIZES
-    if name in LAYER_CASES:
-        sizes = sizes_in(graph(name, "forward")) | sizes_in(graph(name, "backward"))
-    point = data.draw(points(sizes))
-    if name in LAYER_CASES:
-        assume(LAYER_CASES[name].legal(point))
-    return point | (data.draw(widths()) if wide else BF16)
 
 
 @every_graph
@@ -167,7 +120,16 @@ def test_every_operator_is_in_one_kernel(name, direction):
         assert sorted(placed) == sorted(map(id, whole.operations))
 
 
+@cache
+def stored(name: str) -> sp.Expr:
+    """Bytes of the weights that operators of a forward pass read."""
+    run = graph(name, "forward")
+    touched = {piece.region.root for operation in run.operations for piece in operation.reads}
+    return sp.Add(*(held(w) for w in run.weights.values() if w.region in touched))
+
+
 @every_model_graph
+@settings(max_examples=20)
 @given(data=st.data())
 def test_ideal_traffic_holds_each_weight_at_most_once(name, data):
     """Compulsory traffic: what of the weights is touched is read once, though tiles come too.
@@ -176,11 +138,8 @@ def test_ideal_traffic_holds_each_weight_at_most_once(name, data):
     of the experts those that were chosen; the patch embedding of CLIP never runs.
     """
     point = draw_point(data, name)
-    run = graph(name, "forward")
-    touched = {piece.region.root for operation in run.operations for piece in operation.reads}
-    stored = sp.Add(*(held(w) for w in run.weights.values() if w.region in touched))
     read = formulas(name, "forward", Execution.IDEAL)["weights read"]
-    values = numbers({"read": read, "stored": stored}, point)
+    values = numbers({"read": read, "stored": stored(name)}, point)
     assert 0 < values["read"] <= values["stored"]
 
 
@@ -192,7 +151,7 @@ def test_a_forward_pass_writes_no_weights_and_its_cache_once(name):
         assert values["weights written"] == 0
     layers, features = PUBLISHED.decoder.layers, PUBLISHED.decoder.hidden
     assert PUBLISHED.decoder.kv_heads == PUBLISHED.decoder.heads
-    once = B * layers * 2 * features * WIDTHS[2] if "decoder" in name else sp.S.Zero
+    once = B * layers * 2 * features * w_kv if "decoder" in name else sp.S.Zero
     eager, fused, ideal = (
         formulas(name, "forward", execution)["kv written"] for execution in Execution
     )

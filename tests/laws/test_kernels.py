@@ -100,7 +100,7 @@ class TestOneKernel:
         graph = Graph()
         x = graph.input("x", B, 2 * H)
         at = graph.root.fused("both")
-        graph.output(concat(at / "both", silu(at / "f", x), x.slice(-1, H), dim=-1))
+        graph.output(concat(at / "both", silu(at / "f", x), x.slice(-1, 0, H), dim=-1))
         # The whole of 2 H features is read, and f(x) with the slice written behind it.
         assert traffic(graph, FUSED) == (2 * ROWS, 3 * ROWS)
 
@@ -109,7 +109,7 @@ class TestOneKernel:
         x = graph.input("x", B, 3)
         at = graph.root.fused("both")
         corner = crop(at / "corner", x, shape=(B, sp.Integer(1)))
-        graph.output(add(at / "sum", x.slice(-1, 2), corner))
+        graph.output(add(at / "sum", x.slice(-1, 0, 2), corner))
         read, written = traffic(graph, FUSED)
         assert written == 2 * B * w_a
         # Two columns at least, whether or not the corner lies in them.
@@ -184,7 +184,6 @@ class TestRepeats:
         y = gelu(at / "g", silu(at / "f", graph.input("x", B, H)))
         graph.output(copy(graph.root / "after", y))
         cost = cost_of(graph, FUSED)
-        assert cost.at("layers").bytes_read == 0  # a path is whole names
         assert cost.at("layers.0-2").bytes_read == 3 * ROWS
         assert cost.at("layers.0-2").bytes_written == 3 * ROWS
 

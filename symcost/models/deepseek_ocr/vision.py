@@ -49,7 +49,7 @@ def _projected(g: Scope, config: DeepseekOCRConfig, reference: Reference, pixels
 
 
 def _without_class(encoded: Tensor, side: Size) -> Tensor:
-    return encoded.slice(1, side**2)
+    return encoded.slice(1, 1, side**2)
 
 
 def sam_encoder(g: Scope, config: SamConfig, reference: Reference, pixels: Tensor) -> Tensor:

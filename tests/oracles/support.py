@@ -1,0 +1,191 @@
+"""One computation twice: stated over formulas by symcost, and run by torch on the meta device.
+
+Either side ends in a `Count`, and counts are compared with `==`: integers, without a tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import sympy as sp
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import DynamicCache, UnlimitedOcrConfig, UnlimitedOcrForConditionalGeneration
+
+from symcost.autodiff import backward
+from symcost.exact import Evaluator
+from symcost.graph import Graph
+from symcost.loops import times
+from symcost.symbols import Size, as_expr
+from symcost.tensor import Tensor
+
+Point = dict[sp.Symbol, int]
+
+FULL_ATTENTION = {"full_attention": None, "reference_sliding_attention": None}
+"""The port's masks by layer type; without a mask every query sees every key."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Matrix FLOPs, 2 for each multiply-accumulate, and the shapes of what came out."""
+
+    matrix_flops: int
+    shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input of a computation."""
+
+    shape: tuple[Size, ...]
+    dtype: torch.dtype = torch.float32
+    gradient: bool = True
+
+
+def floats(*shape: Size) -> Given:
+    """Numbers that get a gradient."""
+    return Given(shape)
+
+
+def constants(*shape: Size) -> Given:
+    """Numbers that get no gradient, such as pixels."""
+    return Given(shape, gradient=False)
+
+
+def integers(*shape: Size) -> Given:
+    """Token ids, positions or expert numbers."""
+    return Given(shape, torch.long, gradient=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A computation on both sides.
+
+    Parameters
+    ----------
+    given : tuple of Given
+        The inputs, with shapes as formulas.
+    state : callable
+        Runs symcost at a scope on the inputs, followed by the sizes as formulas.
+    run : callable
+        Runs torch on the inputs, followed by the sizes as numbers.
+    sizes : tuple of int or sympy.Expr
+        What either side needs to know besides the inputs.
+    gradient : bool
+        Whether there is anything that gets a gradient.
+    """
+
+    given: tuple[Given, ...]
+    state: Callable[..., Tensor | tuple[Tensor, ...]]
+    run: Callable[..., Any]
+    sizes: tuple[Size, ...] = ()
+    gradient: bool = True
+
+
+@cache
+def stated_graph(case: Case) -> tuple[Graph, tuple[Tensor, ...]]:
+    """The graph of a case over formulas, and what came out."""
+    graph = Graph()
+    tensors = [
+        graph.input(f"input {i}", *given.shape, differentiable=given.gradient)
+        for i, given in enumerate(case.given)
+    ]
+    results = _several(case.state(graph.root / "layer", *tensors, *case.sizes))
+    for result in results:
+        graph.output(result)
+    return graph, results
+
+
+@cache
+def backward_graph(case: Case) -> Graph:
+    """The graph of a case's gradients."""
+    return backward(stated_graph(case)[0])
+
+
+def evaluated(graph: Graph, results: Iterable[Tensor], point: Point) -> Count:
+    """What a graph states at a point."""
+    at = Evaluator(point)
+    macs = sum(at(times(operation.macs, operation.loops)) for operation in graph.operations)
+    return Count(2 * macs, tuple(tuple(map(at, result.shape)) for result in results))
+
+
+def stated(case: Case, point: Point) -> Count:
+    """What symcost states for the forward pass of a case."""
+    return evaluated(*stated_graph(case), point)
+
+
+def stated_backward(case: Case, point: Point) -> Count:
+    """What symcost states for the backward pass of a case."""
+    graph = backward_graph(case)
+    count = evaluated(graph, graph.outputs, point)
+    return Count(count.matrix_flops, tuple(sorted(count.shapes)))
+
+
+def counted(case: Case, point: Point) -> Count:
+    """What torch counts in the forward pass of a case."""
+    return count_of(lambda: case.run(*arguments(case, point)))
+
+
+def counted_backward(case: Case, point: Point) -> Count:
+    """What torch counts in the backward pass of a case, with the gradients of its inputs."""
+    inputs = arguments(case, point)
+    flops = backward_flops(case.run(*inputs))
+    gradients = [x.grad for x in inputs if isinstance(x, torch.Tensor) and x.grad is not None]
+    return Count(flops, tuple(sorted(tuple(gradient.shape) for gradient in gradients)))
+
+
+def arguments(case: Case, point: Point) -> list[torch.Tensor | int]:
+    """What torch runs on: tensors without memory, and numbers."""
+    at = Evaluator(point)
+    tensors = [
+        torch.empty(
+            [at(as_expr(size)) for size in given.shape],
+            dtype=given.dtype,
+            device="meta",
+            requires_grad=given.gradient,
+        )
+        for given in case.given
+    ]
+    return [*tensors, *(at(as_expr(size)) for size in case.sizes)]
+
+
+def count_of(run: Callable[[], Any]) -> Count:
+    """What torch counts while something runs."""
+    with FlopCounterMode(display=False) as counter:
+        results = _several(run())
+    return Count(counter.get_total_flops(), tuple(tuple(result.shape) for result in results))
+
+
+def backward_flops(results: Any) -> int:
+    """What torch counts in the backward pass of a sum of all results."""
+    loss = sum(result.sum() for result in _several(results) if result.requires_grad)
+    with FlopCounterMode(display=False) as counter:
+        loss.backward()
+    return counter.get_total_flops()
+
+
+def port(config: UnlimitedOcrConfig, device: str = "meta") -> UnlimitedOcrForConditionalGeneration:
+    """The real model of a configuration; every expert's product is one that torch counts."""
+    config._attn_implementation = "eager"
+    with torch.device(device):
+        model = UnlimitedOcrForConditionalGeneration(config)
+    model.set_experts_implementation("batched_mm")
+    return model.eval()
+
+
+def cache_of(
+    cached: int, batch: int, kv_heads: int, head_size: int, *, layers: int = 1
+) -> DynamicCache:
+    """The real cache with so many tokens in each layer."""
+    past = DynamicCache()
+    for layer in range(layers):
+        keys, values = torch.empty(2, batch, kv_heads, cached, head_size, device="meta")
+        past.update(keys, values, layer)
+    return past
+
+
+def _several(results: Any) -> tuple[Any, ...]:
+    return tuple(results) if isinstance(results, tuple) else (results,)
