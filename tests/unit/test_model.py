@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -473,13 +474,13 @@ def graph_cost(part: str, execution: Execution, reference: str, direction: str) 
 def differences(a: Cost, b: Cost) -> dict:
     """In which resources two costs differ for some sizes; live activations moment by moment.
 
-    Moments are compared in the order of their paths, since parts come one after the other.
+    The order of moments is left out, since parts come one after the other.
     """
     resources = [resource for resource in RESOURCES if resource != Storage(Kind.ACTIVATION)]
     found = {resource: a[resource].amount - b[resource].amount for resource in resources}
-    pairs = zip(sorted(a.moments, key=str), sorted(b.moments, key=str), strict=True)
-    found |= {f"live at {path} and {other}": x - y for (path, x), (other, y) in pairs}
-    return {key: difference for key, difference in found.items() if sp.expand(difference) != 0}
+    found = {key: difference for key, difference in found.items() if sp.expand(difference) != 0}
+    moments, others = Counter(a.moments), Counter(b.moments)
+    return found | dict(moments - others) | dict(others - moments)
 
 
 class TestRealModel:
