@@ -55,7 +55,14 @@ def mul(a: Tensor, b: Tensor) -> Rule:
 
 
 def _unary(
-    name: str, *, torch: str, flops: int, reason: str, backward_flops: int, backward_reason: str
+    name: str,
+    *,
+    torch: str,
+    flops: int,
+    reason: str,
+    backward_torch: str,
+    backward_flops: int,
+    backward_reason: str,
 ) -> Operator[[Tensor]]:
     """An operator on one tensor, and the operator of its gradient."""
 
@@ -76,7 +83,7 @@ def _unary(
 
     forward.__name__, gradient.__name__ = name, f"{name}_backward"
     grad_of = operator(
-        torch=f"{torch}_backward", flops=backward_flops, unit="element", reason=backward_reason
+        torch=backward_torch, flops=backward_flops, unit="element", reason=backward_reason
     )(gradient)
     return operator(torch=torch, flops=flops, unit="element", reason=reason)(forward)
 
@@ -86,6 +93,7 @@ neg = _unary(
     torch="aten.neg",
     flops=1,
     reason="change the sign",
+    backward_torch="aten.neg",
     backward_flops=1,
     backward_reason="change the sign",
 )
@@ -94,6 +102,7 @@ scale = _unary(
     torch="aten.mul.Scalar",
     flops=1,
     reason="one multiplication by a constant, or one addition of one",
+    backward_torch="aten.mul",
     backward_flops=1,
     backward_reason="one multiplication by a constant",
 )
@@ -102,6 +111,7 @@ square = _unary(
     torch="aten.pow",
     flops=1,
     reason="one multiplication",
+    backward_torch="aten.pow, aten.mul",
     backward_flops=2,
     backward_reason="twice the input, times the gradient",
 )
@@ -110,6 +120,7 @@ rsqrt = _unary(
     torch="aten.rsqrt",
     flops=1,
     reason="one elementary function",
+    backward_torch="aten.pow, aten.mul",
     backward_flops=4,
     backward_reason="result cubed (2), times -1/2, times the gradient",
 )
@@ -118,6 +129,7 @@ cos = _unary(
     torch="aten.cos",
     flops=1,
     reason="one elementary function",
+    backward_torch="aten.sin, aten.neg, aten.mul",
     backward_flops=3,
     backward_reason="sin, change the sign, times the gradient",
 )
@@ -126,6 +138,7 @@ sin = _unary(
     torch="aten.sin",
     flops=1,
     reason="one elementary function",
+    backward_torch="aten.cos, aten.mul",
     backward_flops=2,
     backward_reason="cos, times the gradient",
 )
@@ -134,6 +147,7 @@ sigmoid = _unary(
     torch="aten.sigmoid",
     flops=4,
     reason="change the sign, exp, plus one, reciprocal",
+    backward_torch="aten.sigmoid_backward",
     backward_flops=3,
     backward_reason="one minus the result, times the result, times the gradient",
 )
@@ -142,6 +156,7 @@ silu = _unary(
     torch="aten.silu",
     flops=5,
     reason="sigmoid (4), times the input",
+    backward_torch="aten.silu_backward",
     backward_flops=9,
     backward_reason="sigmoid (4), one minus it, times the input, plus one, times sigmoid, "
     "times the gradient",
@@ -151,6 +166,7 @@ gelu = _unary(
     torch="aten.gelu",
     flops=5,
     reason="x/2 times (1 + erf(x / sqrt 2)): divide, erf, plus one, times x, halve",
+    backward_torch="aten.gelu_backward",
     backward_flops=11,
     backward_reason="the normal distribution (divide, erf, plus one, halve), its density (square, "
     "scale, exp, scale), density times x, sum, times the gradient",

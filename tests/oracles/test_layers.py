@@ -11,8 +11,10 @@ import pytest
 import torch
 
 import symcost.layers
+from symcost.graph import Graph
 from symcost.models.deepseek_ocr import decoder, vision
 from symcost.models.deepseek_ocr.geometry import Views
+from symcost.models.deepseek_ocr.reference import REFERENCES
 from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w
 from tests.oracles.layer_cases import (
     BLOCK_CASES,
@@ -135,3 +137,31 @@ def test_decoder_with_head(last_only, point):
     logits = evaluated(top, top.outputs, point)
     assert before + logits.matrix_flops == real.matrix_flops
     assert logits.shapes == real.shapes
+
+
+@pytest.mark.parametrize(
+    ("part", "side", "flops"),
+    [
+        ("sam", 1024, 976_909_172_736),
+        ("sam", 640, 325_620_793_344),
+        ("clip", 1024, 161_715_683_328),
+        ("projector", 1024, 1_342_177_280),
+    ],
+)
+def test_vision_of_the_vendors_code(part, side, flops):
+    """Counted on the published model's own code, which is not on PyPI, at batch 1 without crops."""
+    graph = vision.vision(CONFIG, REFERENCES["vendor"], Views(columns=0, rows=0))
+    paths = vision.PARTS[part]
+    inside = Graph([op for op in graph.operations if op.path.startswith(paths)])
+    assert evaluated(inside, (), {B: 1, I_g: side}).matrix_flops == flops
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cached", "flops"), [(64, 0, 73_735_962_624), (1, 64, 1_152_185_856)]
+)
+def test_decoder_of_the_vendors_code(tokens, cached, flops):
+    """Counted on the published model's own code, with the head on all tokens."""
+    body = decoder.decoder(CONFIG.decoder, REFERENCES["vendor"], None)
+    top = decoder.head(CONFIG.decoder, last_only=False)
+    point = {B: 1, S: tokens, K: cached}
+    assert flops == sum(evaluated(graph, (), point).matrix_flops for graph in (body, top))

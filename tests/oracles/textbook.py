@@ -60,9 +60,7 @@ class Figures:
     compulsory_written: Fraction | int = 0
 
     def __add__(self, other: Figures) -> Figures:
-        return Figures(
-            *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self))
-        )
+        return Figures(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 # Parameters.
