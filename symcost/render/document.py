@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -23,7 +24,7 @@ from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, stage_costs
 from symcost.operators import OPERATORS
 from symcost.render.figures import METRICS, figure, human
-from symcost.render.formulas import Group, grouped, groups, latex
+from symcost.render.formulas import Group, grouped, groups, latex, latex_groups
 from symcost.render.report import Report
 from symcost.symbols import (
     CATALOGUE,
@@ -66,9 +67,41 @@ def math(formula: Amount) -> str:
     return f"${latex(formula)}$"
 
 
+_LINE = 92
+"""Signs that a line of displayed math can hold."""
+
+
+def displayed(label: str, *forms: Amount) -> list[str]:
+    """Equal formulas behind a label, as lines of displayed math that fit onto a page."""
+    chain = " = ".join([rf"\text{{{label}}}", *(latex(form) for form in forms)])
+    if _length(chain) <= _LINE:
+        return [chain]
+    lines: list[str] = []
+    for form in forms:
+        line = "=" if lines else rf"\text{{{label}}} ="
+        for number, group in enumerate(latex_groups(form)):
+            more = group if number == 0 or group.startswith("-") else f"+ {group}"
+            if number and _length(line) + _length(more) > _LINE:
+                lines.append(line)
+                line = "{}"
+            line = f"{line} {more}"
+        lines.append(line)
+    return lines
+
+
+def _length(formula: str) -> int:
+    """About how many signs a formula shows."""
+    return len(re.sub(r"\\(?:text|left|right|frac)|\\[a-z]+|[{}^_ ]", "", formula))
+
+
 def digits(amount: Amount) -> str:
     """A whole number with its digits in groups of three."""
     return str(amount) if isinstance(amount, Fraction) else grouped(int(amount), ",")
+
+
+def unbroken(amount: Amount, unit: str = "") -> str:
+    """A rounded number whose unit stays on its line."""
+    return human(amount, unit).replace(" ", "&nbsp;")
 
 
 def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dict[str, Any]:
@@ -98,8 +131,8 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
         "labels": LABELS,
         "modes": _modes(model),
         "tile_size": TILE_SIZE,
-        "image_tokens": latex(Views().image_tokens),
-        "vision_tokens": latex(Views().vision_tokens),
+        "image_tokens": displayed("image tokens", Views().image_tokens),
+        "vision_tokens": displayed("vision tokens, as the paper counts", Views().vision_tokens),
         "operators": OPERATORS,
         "references": REFERENCES,
         "vendor_paths": VENDOR_PATHS,
@@ -117,7 +150,7 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
         "shares": _shares(example[Execution.EAGER].stages),
         "latex": latex,
         "math": math,
-        "human": human,
+        "human": unbroken,
         "digits": digits,
     }
 
@@ -217,7 +250,7 @@ class LayerSection:
 
     title: str
     shape: str
-    macs: str
+    headline: Sequence[str]
     rows: Sequence[FormulaRow]
     sizes: str
     operators: Sequence[OperatorRow]
@@ -271,13 +304,14 @@ def _layer(config: DeepseekOCRConfig, title: str, shape: str, graph: Graph) -> L
     cost = cost_of(graph, Execution.EAGER)
     sizes = {s: v for s, v in _sizes(config)[title].items() if s in cost.free_symbols}
     bound = cost.bind(sizes)
+    headline = next(headline for headline in _HEADLINES if headline.of(cost) != 0)
     return LayerSection(
         title,
         shape,
-        latex(cost.macs),
+        displayed(headline.label, headline.of(cost), *([headline.of(bound)] if sizes else [])),
         [
             FormulaRow(LABELS[metric], math(figure(cost, metric)), math(figure(bound, metric)))
-            for metric in _SHOWN
+            for metric in _SHOWN[1:]
             if figure(cost, metric) != 0
         ],
         ", ".join(f"${CATALOGUE[s.name].latex} = {grouped(v, '{,}')}$" for s, v in sizes.items()),
@@ -295,6 +329,20 @@ def _layer(config: DeepseekOCRConfig, title: str, shape: str, graph: Graph) -> L
     )
 
 
+@dataclass(frozen=True)
+class _Headline:
+    label: str
+    of: Callable[[Cost], Amount]
+
+
+_HEADLINES = (
+    _Headline("MACs", lambda cost: cost.macs),
+    _Headline("vector FLOPs", lambda cost: cost.vector_flops),
+    _Headline("bytes read", lambda cost: cost.bytes_read),
+)
+"""What a layer is best known by: the first of these that it has."""
+
+
 def _elements(pieces: Sequence[Piece]) -> Expr:
     return sp.Add(*(piece.elements for piece in pieces))
 
@@ -307,13 +355,14 @@ class StageSection:
     """The closed forms of a stage and of its parts."""
 
     name: str
-    formulas: Mapping[str, str]
-    parts: Mapping[str, Mapping[str, str]]
+    formulas: Mapping[str, Sequence[str]]
+    parts: Mapping[str, Mapping[str, Sequence[str]]]
 
 
 def _stage_formulas(name: str, cost: Cost) -> StageSection:
-    def shown(of: Cost) -> dict[str, str]:
-        return {metric: latex(figure(of, metric)) for metric in _SHOWN}
+    def shown(of: Cost) -> dict[str, list[str]]:
+        amounts = {metric: figure(of, metric) for metric in _SHOWN}
+        return {m: displayed(LABELS[m], amount) for m, amount in amounts.items() if amount != 0}
 
     return StageSection(
         name, shown(cost), {part: shown(share) for part, share in cost.parts.items()}

@@ -10,7 +10,7 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 from symcost.cost import Amount, as_rational
-from symcost.symbols import CATALOGUE, B, C, Expr, X, n_h, n_w
+from symcost.symbols import CATALOGUE, B, C, Expr, K, S, T, X, n_h, n_w
 
 _OUTER = {B, C, X, n_w, n_h, *(info.symbol for info in CATALOGUE.values() if not info.integer)}
 """Symbols that stand before a bracket: how often something runs, and bytes per element."""
@@ -30,20 +30,28 @@ def groups(formula: Amount) -> tuple[Group, ...]:
     """A formula as a sum of groups, crops written as C = n_w n_h.
 
     The factors are how often something runs and bytes per element, the terms sizes of images,
-    lengths and numbers, the fastest growing ones first.
+    lengths and numbers, the fastest growing ones first. Terms of images and terms of lengths stand
+    apart; numbers stand with the former where both are there.
     """
-    found: dict[Expr, list[Expr]] = {}
+    found: dict[Expr, dict[int, list[Expr]]] = {}
     for term in sp.Add.make_args(sp.expand(as_rational(formula))):
         outer: list[Expr] = []
         inner: list[Expr] = []
         for factor in sp.Mul.make_args(_crops(term)):
             base = factor.as_base_exp()[0]
             (outer if base in _OUTER or _is_indicator(base) else inner).append(factor)
-        found.setdefault(sp.Mul(*outer), []).append(sp.Mul(*inner))
-    return tuple(
-        Group(factor, tuple(sorted(terms, key=_growth)))
-        for factor, terms in sorted(found.items(), key=lambda item: _factor_order(item[0]))
-    )
+        rest = sp.Mul(*inner)
+        family = int(not rest.free_symbols) + 2 * bool(rest.free_symbols & {S, K, T})
+        found.setdefault(sp.Mul(*outer), {}).setdefault(family, []).append(rest)
+    result: list[Group] = []
+    for factor in sorted(found, key=_factor_order):
+        families = found[factor]
+        numbers = families.pop(1, [])
+        for family in sorted(families) or [0]:
+            terms = families.get(family, []) + numbers
+            numbers = []
+            result.append(Group(factor, tuple(sorted(terms, key=_growth))))
+    return tuple(result)
 
 
 def _growth(term: Expr) -> tuple[object, ...]:
@@ -128,37 +136,46 @@ _TEXT = _Text({"order": "none"})
 _LATEX = _Latex({"symbol_names": _NAMES, "order": "none"})
 
 
+@dataclass(frozen=True)
+class _Notation:
+    """How terms and brackets are written."""
+
+    term: Callable[[Expr], str]
+    times: str
+    opening: str
+    closing: str
+
+
 def text(formula: Amount) -> str:
     """A formula as plain text."""
-    return _joined(formula, _TEXT.doprint, "*", "(", ")", _term_text)
+    return _signed(_pieces(as_rational(formula), _Notation(_term_text, "*", "(", ")")))
 
 
 def latex(formula: Amount) -> str:
     """A formula as LaTeX."""
-    return _joined(formula, _LATEX.doprint, " ", r"\left(", r"\right)", _term_latex)
+    return _signed(latex_groups(formula))
 
 
-def _joined(
-    formula: Amount,
-    show: Callable[[Expr], str],
-    dot: str,
-    opening: str,
-    closing: str,
-    show_term: Callable[[Expr], str],
-) -> str:
-    expr = as_rational(formula)
-    if isinstance(expr, sp.Max):
-        inside = ", ".join(_joined(a, show, dot, opening, closing, show_term) for a in expr.args)
-        return f"max{opening}{inside}{closing}"
+def latex_groups(formula: Amount) -> list[str]:
+    """The groups of a formula as LaTeX, to be joined by plus signs."""
+    return _pieces(as_rational(formula), _Notation(_term_latex, " ", r"\left(", r"\right)"))
+
+
+def _pieces(formula: Expr, how: _Notation) -> list[str]:
+    if isinstance(formula, sp.Max):
+        inside = ", ".join(_signed(_pieces(argument, how)) for argument in formula.args)
+        return [f"max{how.opening}{inside}{how.closing}"]
     pieces: list[str] = []
-    for group in groups(expr):
+    for group in groups(formula):
         if len(group.terms) == 1:
-            pieces.append(show_term(group.terms[0] * group.factor))
+            pieces.append(how.term(group.terms[0] * group.factor))
             continue
-        inside = _signed([show_term(term) for term in group.terms])
-        before = "" if group.factor == 1 else show_term(group.factor) + dot
-        pieces.append(f"{before}{opening}{inside}{closing}" if before else inside)
-    return _signed(pieces)
+        inside = _signed([how.term(term) for term in group.terms])
+        if group.factor == 1:
+            pieces.append(inside)
+        else:
+            pieces.append(how.term(group.factor) + how.times + how.opening + inside + how.closing)
+    return pieces
 
 
 def _signed(terms: list[str]) -> str:
@@ -178,14 +195,19 @@ def _fraction(term: Expr) -> tuple[list[Expr], list[Expr]]:
     return sides[0], sides[1]
 
 
+def _signed_fraction(term: Expr, show: Callable[[Expr], str], join: str) -> tuple[str, str, str]:
+    sign = "-" if term.could_extract_minus_sign() else ""
+    above, below = _fraction(-term if sign else term)
+    return sign, join.join(map(show, above)), join.join(map(show, below))
+
+
 def _term_text(term: Expr) -> str:
-    above, below = ("*".join(_TEXT.doprint(f) for f in side) for side in _fraction(term))
-    return (
-        above if below == "1" else f"{above}/{below}" if "*" not in below else f"{above}/({below})"
-    )
+    sign, above, below = _signed_fraction(term, _TEXT.doprint, "*")
+    if below == "1":
+        return sign + above
+    return f"{sign}{above}/({below})" if "*" in below else f"{sign}{above}/{below}"
 
 
 def _term_latex(term: Expr) -> str:
-    """One term as LaTeX."""
-    above, below = (" ".join(_LATEX.doprint(f) for f in side) for side in _fraction(term))
-    return above if below == "1" else rf"\frac{{{above}}}{{{below}}}"
+    sign, above, below = _signed_fraction(term, _LATEX.doprint, " ")
+    return sign + (above if below == "1" else rf"\frac{{{above}}}{{{below}}}")

@@ -73,7 +73,8 @@ class Report:
         ]
         for name, depth, cells in self.rows():
             label = f"**{name}**" if depth == 0 else "&nbsp;" * 4 * depth + name
-            lines.append("| " + " | ".join((label, *cells)) + " |")
+            unbroken = (cell.replace(" ", "&nbsp;") for cell in cells)
+            lines.append("| " + " | ".join((label, *unbroken)) + " |")
         return "\n".join(lines) + "\n"
 
 

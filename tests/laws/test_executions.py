@@ -98,13 +98,13 @@ def test_a_kernel_reads_what_an_earlier_one_wrote(name, direction, execution):
     written_by: dict[Region, int] = {
         piece.region.root: index
         for index, kernel in enumerate(groups)
-        for operation in kernel
+        for operation in kernel.operations
         for piece in operation.writes
     }
     late = {
         f"{operation.path} ({operation.operator})"
         for index, kernel in enumerate(groups)
-        for operation in kernel
+        for operation in kernel.operations
         for piece in operation.reads
         if written_by.get(piece.region.root, -1) > index
     }
@@ -116,7 +116,9 @@ def test_a_kernel_reads_what_an_earlier_one_wrote(name, direction, execution):
 def test_every_operator_is_in_one_kernel(name, direction):
     whole = graph(name, direction)
     for execution in Execution:
-        placed = [id(operation) for kernel in kernels(whole, execution) for operation in kernel]
+        placed = [
+            id(operation) for kernel in kernels(whole, execution) for operation in kernel.operations
+        ]
         assert sorted(placed) == sorted(map(id, whole.operations))
 
 

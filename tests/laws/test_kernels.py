@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
-from symcost.cost import Cost, Direction, Traffic
+from symcost.autodiff import backward
+from symcost.cost import Cost, Direction, Storage, Traffic
 from symcost.execution import Execution, cost_of
 from symcost.graph import Graph
 from symcost.operators import (
@@ -104,6 +105,18 @@ class TestOneKernel:
         # The whole of 2 H features is read, and f(x) with the slice written behind it.
         assert traffic(graph, FUSED) == (2 * ROWS, 3 * ROWS)
 
+    def test_a_slice_that_is_cut_twice_is_read_once(self):
+        graph = Graph()
+        x = graph.input("x", B, 3 * H)
+        graph.output(mul(graph.root / "product", x.slice(-1, H, H), x.slice(-1, H, H)))
+        assert traffic(graph, EAGER) == (ROWS, ROWS)
+
+    def test_slices_of_other_places_are_read_each(self):
+        graph = Graph()
+        x = graph.input("x", B, 3 * H)
+        graph.output(mul(graph.root / "product", x.slice(-1, 0, H), x.slice(-1, H, H)))
+        assert traffic(graph, EAGER) == (2 * ROWS, ROWS)
+
     def test_a_slice_is_read_in_full_beside_a_corner_of_the_whole(self):
         graph = Graph()
         x = graph.input("x", B, 3)
@@ -177,6 +190,23 @@ class TestRepeats:
 
     def test_ideal_is_one_kernel_though_all_of_it_repeats(self):
         assert same(traffic(self.chain(consumed=False), IDEAL), (ROWS + 3 * H**2 * w_w, ROWS))
+
+    def test_the_gradient_behind_the_last_run_reads_what_that_one_saved(self):
+        """Forward: y = x W three times, z = silu(y). Backward: dy from dz and the last y."""
+        cost = cost_of(backward(self.chain(consumed=True)), EAGER)
+        assert cost.at("act").bytes_read == 2 * ROWS
+        assert cost.at("act").bytes_written == ROWS
+        # Three runs read dy and W for dx, and dy and their own x for dW.
+        assert same(
+            (cost.at("layers.0-2").bytes_read, cost.at("layers.0-2").bytes_written),
+            (9 * ROWS + 3 * H**2 * w_w, 3 * ROWS + 3 * H**2 * w_a),
+        )
+
+    def test_gradients_of_weights_are_kept_for_each_run(self):
+        for execution in Execution:
+            cost = cost_of(backward(self.chain(consumed=True)), execution)
+            assert cost[Storage(Kind.GRADIENT)].amount == 3 * H**2 * w_a
+            assert cost[Traffic(Kind.GRADIENT, Direction.WRITTEN)].amount == 3 * H**2 * w_a
 
     def test_a_kernel_inside_the_body_runs_once_for_each_run(self):
         graph = Graph()

@@ -153,15 +153,23 @@ GIVES_GRADIENTS = [name for name, case in ALL_CASES.items() if leaves(case) and 
 @pytest.mark.parametrize("name", GIVES_GRADIENTS)
 def test_every_weight_and_input_gets_a_gradient_of_its_own_shape(name):
     case = ALL_CASES[name]
+    backwards = graph_of(case, "backward")
     wanted = Counter(shape_text([sp.expand(s) for s in leaf.shape]) for leaf in leaves(case))
     given_back = Counter(
         shape_text([sp.expand(s) for s in gradient.shape])
-        for gradient in graph_of(case, "backward").outputs
+        for gradient in (*backwards.outputs, *backwards.kept)
     )
-    if case.operator == "cache_append":  # a result that is no tensor of activations
+    if case.operator == "cache_append":  # no result that a loss depends on
         assert not given_back
     else:
         assert given_back == wanted
+
+
+@pytest.mark.parametrize("name", GIVES_GRADIENTS)
+def test_gradients_of_weights_are_kept_and_those_of_inputs_are_results(name):
+    case = ALL_CASES[name]
+    of_weights = [leaf for leaf in leaves(case) if leaf.region.kind is Kind.WEIGHT]
+    assert len(graph_of(case, "backward").kept) == len(of_weights)
 
 
 def products(case: Case) -> list[sp.Expr]:

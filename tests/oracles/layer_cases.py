@@ -65,16 +65,11 @@ _TABLES = (constants(1, S, 128), constants(1, S, 128))
 _CLIP_HIDDEN = floats(B, q**2 + 1, 1024)
 
 
-def _past(module: Any, x: torch.Tensor, cached: int) -> Any:
-    """The cache of an attention module, in the place of its layer."""
-    config = module.config
-    return cache_of(cached, len(x), config.num_key_value_heads, config.head_dim)
-
-
 def _attended(
     module: Any, x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor, cached: int
 ) -> torch.Tensor:
-    past = _past(module, x, cached)
+    config = module.config
+    past = cache_of(cached, len(x), config.num_key_value_heads, config.head_dim)
     return module(x, (cosines, sines), attention_mask=None, past_key_values=past)[0]
 
 

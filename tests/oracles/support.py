@@ -22,6 +22,8 @@ from symcost.loops import times
 from symcost.symbols import Size, as_expr
 from symcost.tensor import Tensor
 
+torch.set_num_threads(1)  # tests run in as many processes as there are cores
+
 Point = dict[sp.Symbol, int]
 
 FULL_ATTENTION = {"full_attention": None, "reference_sliding_attention": None}

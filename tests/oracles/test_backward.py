@@ -70,6 +70,7 @@ def small() -> UnlimitedOcrConfig:
 
 CONFIG = from_dict(small().to_dict())
 PORT = port(small())
+ON_CPU = port(small(), device="cpu")
 HEADS, HEAD_SIZE = CONFIG.decoder.heads, CONFIG.decoder.head_size
 
 VISION = vision.vision(CONFIG, REFERENCE, Views())
@@ -184,11 +185,10 @@ def test_the_whole_model_on_real_numbers(point):
     image_tokens = int(Views(point[I_g], point[I_t], columns, rows).image_tokens)
     ids = torch.zeros(batch, point[S], dtype=torch.long)
     ids[:, 1 : 1 + image_tokens] = IMAGE_TOKEN
-    model = port(small(), device="cpu")
 
     def run():
         return (
-            model(
+            ON_CPU(
                 ids,
                 torch.zeros(batch, 3, point[I_g], point[I_g]),
                 torch.zeros(batch * crops, 3, point[I_t], point[I_t]) if crops else None,

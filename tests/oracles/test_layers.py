@@ -30,6 +30,10 @@ from tests.oracles.layer_cases import (
 from tests.oracles.support import FULL_ATTENTION, cache_of, count_of, counted, evaluated, stated
 
 CASES = LAYER_CASES | BLOCK_CASES
+VISION = vision.vision(CONFIG, REFERENCE, Views())
+TEXT = decoder.decoder(CONFIG.decoder, REFERENCE, None)
+TEXT_WITH_IMAGE = decoder.decoder(CONFIG.decoder, REFERENCE, Views())
+HEADS = {last: decoder.head(CONFIG.decoder, last_only=last) for last in (False, True)}
 
 
 def point_text(point) -> str:
@@ -87,27 +91,23 @@ def test_vision(point):
         )
         return tuple(features.pooler_output)
 
-    graph = vision.vision(CONFIG, REFERENCE, Views())
     real = count_of(run)
-    count = evaluated(graph, graph.outputs, point)
+    count = evaluated(VISION, VISION.outputs, point)
     assert count.matrix_flops == real.matrix_flops
     assert count.shapes == (
         (pages, (point[I_g] // 64) ** 2, 1280),
         (pages * crops, (point[I_t] // 64) ** 2, 1280),
     )
-    assert (
-        real.shapes
-        == ((int(Views(point[I_g], point[I_t], columns, rows).image_tokens), 1280),) * pages
-    )
+    image_tokens = int(Views(point[I_g], point[I_t], columns, rows).image_tokens)
+    assert real.shapes == ((image_tokens, 1280),) * pages
 
 
 @pytest.mark.parametrize("point", TOKENS, ids=point_text)
 def test_decoder(point):
     ids = torch.zeros(point[B], point[S], dtype=torch.long, device="meta")
     past = cache_of(point[K], point[B], 10, 128, layers=12)
-    graph = decoder.decoder(CONFIG.decoder, REFERENCE, None)
-    hidden = graph.outputs[-1]
-    assert evaluated(graph, [hidden], point) == count_of(
+    hidden = TEXT.outputs[-1]
+    assert evaluated(TEXT, [hidden], point) == count_of(
         lambda: LANGUAGE(ids, FULL_ATTENTION, past_key_values=past).last_hidden_state
     )
     keys = past.layers[0].keys.shape
@@ -121,8 +121,6 @@ def test_decoder_with_head(last_only, point):
     ids = torch.zeros(point[B], point[S], dtype=torch.long, device="meta")
     past = cache_of(point[K], point[B], 10, 128, layers=12)
     point = point | {I_g: 1024, I_t: 640, n_w: 2, n_h: 3}
-    body = decoder.decoder(CONFIG.decoder, REFERENCE, Views())
-    top = decoder.head(CONFIG.decoder, last_only=last_only)
     real = count_of(
         lambda: (
             PORT(
@@ -133,8 +131,8 @@ def test_decoder_with_head(last_only, point):
             ).logits
         )
     )
-    before = evaluated(body, [], point).matrix_flops
-    logits = evaluated(top, top.outputs, point)
+    before = evaluated(TEXT_WITH_IMAGE, (), point).matrix_flops
+    logits = evaluated(HEADS[last_only], HEADS[last_only].outputs, point)
     assert before + logits.matrix_flops == real.matrix_flops
     assert logits.shapes == real.shapes
 
@@ -162,6 +160,5 @@ def test_vision_of_the_vendors_code(part, side, flops):
 def test_decoder_of_the_vendors_code(tokens, cached, flops):
     """Counted on the published model's own code, with the head on all tokens."""
     body = decoder.decoder(CONFIG.decoder, REFERENCES["vendor"], None)
-    top = decoder.head(CONFIG.decoder, last_only=False)
     point = {B: 1, S: tokens, K: cached}
-    assert flops == sum(evaluated(graph, (), point).matrix_flops for graph in (body, top))
+    assert flops == sum(evaluated(graph, (), point).matrix_flops for graph in (body, HEADS[False]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from transformers import UnlimitedOcrConfig
@@ -19,6 +20,7 @@ from symcost.tensor import Tensor
 from tests.oracles.layer_cases import CONFIG, PORT
 
 
+@cache
 def weights_of(reference: str) -> dict[str, Tensor]:
     """The weights of all stages by path, with ranges of layers as one."""
     named = REFERENCES[reference]

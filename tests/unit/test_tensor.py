@@ -79,12 +79,22 @@ class TestViews:
         assert wide.pieces[0].elements == H
 
     def test_a_slice_is_a_region_inside(self, x):
-        part = x.slice(1, 1)
+        part = x.slice(1, 0, 1)
         assert part.shape == (B, 1, H)
         assert part.region.elements == B * H
         assert part.region.parent is x.region
-        assert part.slice(-1, 2).region.root is x.region
+        assert part.slice(-1, 0, 2).region.root is x.region
         assert (part.view.kind, part.view.base) == (ViewKind.SLICE, x)
+
+    def test_a_slice_that_is_cut_again_is_the_same_memory(self, x):
+        assert x.slice(1, 2, 3).region is x.slice(1, 2, 3).region is x.slice(-2, 2, 3).region
+        others = [x.slice(1, 1, 3), x.slice(1, 2, 4), x.slice(2, 2, 3), x.transposed.slice(1, 2, 3)]
+        assert all(other.region is not x.slice(1, 2, 3).region for other in others)
+
+    def test_pieces_of_a_split_lie_behind_each_other(self, x):
+        pieces = x.split(-1, 2, 3, H - 5)
+        by_hand = [x.slice(-1, 0, 2), x.slice(-1, 2, 3), x.slice(-1, 5, H - 5)]
+        assert [a.region for a in pieces] == [b.region for b in by_hand]
 
     def test_pieces_of_a_split_are_the_whole(self, x):
         first, second = x.split(-1, D, H - D)
@@ -132,7 +142,7 @@ class TestErrors:
         with pytest.raises(ShapeError, match=r"self_attn.keys lies in 2 pieces"):
             _ = keys.region
         with pytest.raises(ShapeError, match="2 pieces"):
-            keys.slice(2, 1)
+            keys.slice(2, 0, 1)
 
     def test_a_weight_asked_for_again_is_the_same_one_or_refused(self):
         g = Graph().root / "proj"
