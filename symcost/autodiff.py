@@ -46,7 +46,9 @@ def backward(graph: Graph) -> Graph:
             result.output(gradient)
         elif operation.backward is not None:
             for given, part in zip(
-                operation.inputs, operation.backward(scope, gradient), strict=True
+                operation.inputs,
+                operation.backward(scope, gradient, operation.outputs),
+                strict=True,
             ):
                 if part is not None and given.differentiable:
                     give(given, part)

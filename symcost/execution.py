@@ -101,6 +101,7 @@ class _Ledger:
         made = {piece.region.root for op in group.operations for piece in op.writes}
         reads: dict[Region, dict[Expr, None]] = {}
         reader: dict[Region, str] = {}
+        owned = self._owned(group.operations)
         for operation in group.operations:
             inner = operation.loops[len(group.loops) :]
             for piece in operation.reads:
@@ -111,8 +112,7 @@ class _Ledger:
         for region, amount in touched.items():
             if region.parent is not None and touched.get(region.root) == region.root.elements:
                 continue
-            own = region.root not in self._made
-            loops = _deeper(region.loops, group.loops) if own else group.loops
+            loops = _deeper(owned[region.root], group.loops)
             resource = Traffic(self._kind(region), Direction.READ)
             yield Entry(reader[region], resource, times(amount * region.width, loops))
 
@@ -136,14 +136,14 @@ class _Ledger:
         saved, is there for all its runs when the first one begins.
         """
         live: dict[Region, Expr] = {}
+        owned = self._owned(op for group in self._groups for op in group.operations)
 
         def enter(pieces: Iterable[Piece], until: int) -> None:
             for piece in pieces:
                 root = piece.region.root
                 if self._kind(root) is Kind.ACTIVATION and self._last_use.get(root, -1) > until:
-                    size = root.elements * root.width
-                    made = root in self._made
-                    live[root] = (_gated if made else times)(size, root.loops)
+                    size = _gated(root.elements * root.width, root.loops)
+                    live[root] = times(size, [x for x in owned.get(root, ()) if not x.condition])
 
         for group in self._groups:
             for operation in group.operations:
@@ -155,6 +155,20 @@ class _Ledger:
             yield Entry(path, Storage(Kind.ACTIVATION), sp.Add(*live.values()))
             for root in [root for root in live if self._last_use[root] <= index]:
                 del live[root]
+
+    def _owned(self, operations: Iterable[Operation]) -> dict[Region, tuple[Loop, ...]]:
+        """The loops of which each run reads memory of its own, for all that operations read.
+
+        An operator inside the loop that memory belongs to finds its run's; one behind it finds
+        that of the last run, and so does whoever reads what this graph makes.
+        """
+        owned: dict[Region, tuple[Loop, ...]] = {}
+        for operation in operations:
+            for piece in operation.reads:
+                root = piece.region.root
+                shared = () if root in self._made else _common([root.loops, operation.loops])
+                owned[root] = max(owned.get(root, ()), shared, key=len)
+        return owned
 
     def _kind(self, region: Region) -> Kind:
         """What a region holds; what every run leaves behind and is no cache is a gradient."""

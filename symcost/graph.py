@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from symcost.errors import ShapeError
 from symcost.loops import Loop
 from symcost.symbols import Expr, Size, as_expr, positive, w_a, w_w
 from symcost.tensor import Kind, Piece, Region, Tensor, product, shape_text
 
-Gradients = Sequence[Tensor | None]
+Gradients: TypeAlias = Sequence[Tensor | None]
+Outputs: TypeAlias = tuple[Tensor, ...]
+Backward: TypeAlias = "Callable[[Scope, Tensor, Outputs], Gradients]"
+"""Runs the backward pass of an operator: from the gradient of its first output, and its outputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,7 @@ class Operation:
     vector_flops: Expr
     reads: tuple[Piece, ...]
     writes: tuple[Piece, ...]
-    backward: Callable[[Scope, Tensor], Gradients] | None = field(repr=False)
+    backward: Backward | None = field(repr=False)
 
 
 @dataclass(eq=False)

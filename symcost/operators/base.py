@@ -9,7 +9,7 @@ from typing import Generic, ParamSpec
 import sympy as sp
 
 from symcost.errors import OperatorError, ShapeError
-from symcost.graph import Gradients, Operation, Scope
+from symcost.graph import Backward, Operation, Scope
 from symcost.symbols import ZERO, Expr, Size, as_expr, w_a
 from symcost.tensor import Kind, Piece, Region, Shape, Tensor, product, same, shape_text
 
@@ -77,7 +77,7 @@ class Rule:
     macs: Expr = ZERO
     vector_elements: Expr = ZERO
     inputs: tuple[Tensor, ...] = ()
-    backward: Callable[[Scope, Tensor], Gradients] | None = None
+    backward: Backward | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from symcost.errors import ShapeError
-from symcost.graph import Gradients, Scope
+from symcost.graph import Gradients, Outputs, Scope
 from symcost.operators.base import Out, Rule, operator, require, touched, width_of
 from symcost.operators.reduction import sum_to
 from symcost.symbols import Expr, Size, floor_div
@@ -23,7 +23,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Rule:
         require("output size", outer, bias.features, weight, bias)
     out = Out((*x.shape[:-1], outer), x.width)
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         rows = dy.reshape(dy.rows, outer)
         dx = matmul(g / "grad_input", rows, weight).reshape(*x.shape) if x.differentiable else None
         dw = matmul(g / "grad_weight", rows.transposed, x.reshape(x.rows, inner))
@@ -54,7 +54,7 @@ def matmul(a: Tensor, b: Tensor) -> Rule:
             "differ"
         )
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
             matmul(g / "grad_a", dy, b.transposed) if a.differentiable else None,
             matmul(g / "grad_b", a.transposed, dy) if b.differentiable else None,
@@ -81,7 +81,7 @@ def einsum(equation: str, a: Tensor, b: Tensor) -> Rule:
         for letter, size in zip(letters, tensor.shape, strict=True):
             require(f"size {letter}", sizes.setdefault(letter, size), size, other, tensor)
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
             einsum(g / "grad_a", f"{result},{of_b}->{of_a}", dy, b) if a.differentiable else None,
             einsum(g / "grad_b", f"{result},{of_a}->{of_b}", dy, a) if b.differentiable else None,
@@ -113,7 +113,7 @@ def conv2d(
     out = Out((batch, outer, *moved), x.width)
     macs = product(out.shape) * inner * product(window)
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         dx = conv2d_grad(g / "grad_input", dy, weight, x, macs=macs) if x.differentiable else None
         dw = conv2d_grad(g / "grad_weight", dy, x, weight, macs=macs)
         if bias is None:
@@ -152,7 +152,7 @@ def grouped_linear(x: Tensor, weight: Tensor, *, experts: Expr) -> Rule:
     require("inner size", features, inner, x, weight)
     macs = pairs * inner * outer
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         swapped = weight.permute(0, 2, 1)
         return (
             grouped_linear(g / "grad_input", dy, swapped, experts=experts),

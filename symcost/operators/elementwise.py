@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symcost.graph import Gradients, Scope
+from symcost.graph import Gradients, Outputs, Scope
 from symcost.operators.base import Operator, Out, Rule, broadcast, operator, width_of
 from symcost.operators.reduction import sum_to
 from symcost.symbols import Expr
@@ -19,7 +19,7 @@ def add(a: Tensor, b: Tensor) -> Rule:
     """Sum of two tensors."""
     out = Out(broadcast(a, b), width_of(a, b))
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
             _fit(g / "grad_a", dy, a) if a.differentiable else None,
             _fit(g / "grad_b", dy, b) if b.differentiable else None,
@@ -39,7 +39,7 @@ def mul(a: Tensor, b: Tensor) -> Rule:
     """Product of two tensors, element by element."""
     out = Out(broadcast(a, b), width_of(a, b))
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
             _fit(g / "grad_a", mul(g / "grad_a", dy, b), a) if a.differentiable else None,
             _fit(g / "grad_b", mul(g / "grad_b", dy, a), b) if b.differentiable else None,
@@ -63,15 +63,16 @@ def _unary(
     backward_torch: str,
     backward_flops: int,
     backward_reason: str,
+    keeps_result: bool = False,
 ) -> Operator[[Tensor]]:
-    """An operator on one tensor, and the operator of its gradient."""
+    """An operator on one tensor, and that of its gradient from the input or from the result."""
 
     def gradient(dy: Tensor, x: Tensor) -> Rule:
         return Rule(out=(Out(x.shape, dy.width),), reads=(dy, x), vector_elements=x.elements)
 
     def forward(x: Tensor) -> Rule:
-        def backward(g: Scope, dy: Tensor) -> Gradients:
-            return (grad_of(g / "grad_input", dy, x),)
+        def backward(g: Scope, dy: Tensor, made: Outputs) -> Gradients:
+            return (grad_of(g / "grad_input", dy, made[0] if keeps_result else x),)
 
         return Rule(
             out=(Out(x.shape, x.width),),
@@ -123,6 +124,7 @@ rsqrt = _unary(
     backward_torch="aten.pow, aten.mul",
     backward_flops=4,
     backward_reason="result cubed (2), times -1/2, times the gradient",
+    keeps_result=True,
 )
 cos = _unary(
     "cos",
@@ -150,6 +152,7 @@ sigmoid = _unary(
     backward_torch="aten.sigmoid_backward",
     backward_flops=3,
     backward_reason="one minus the result, times the result, times the gradient",
+    keeps_result=True,
 )
 silu = _unary(
     "silu",
@@ -177,7 +180,7 @@ gelu = _unary(
 def cast(x: Tensor, *, width: Expr) -> Rule:
     """The same numbers in another width."""
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (cast(g / "grad_input", dy, width=x.width),)
 
     return Rule(out=(Out(x.shape, width),), reads=(x,), inputs=(x,), backward=backward)

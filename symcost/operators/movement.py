@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from symcost.errors import ShapeError
-from symcost.graph import Gradients, Scope
+from symcost.graph import Gradients, Outputs, Scope
 from symcost.operators.base import Out, Rule, operator, require, touched, width_of
 from symcost.symbols import INDEX_WIDTH, Expr, Size, as_expr
 from symcost.tensor import Kind, Piece, Shape, Tensor, product, shape_text
@@ -14,7 +14,9 @@ from symcost.tensor import Kind, Piece, Shape, Tensor, product, shape_text
 @operator(torch="aten.clone")
 def copy(x: Tensor) -> Rule:
     """The same elements in a new order of memory."""
-    return Rule(out=(Out(x.shape, x.width),), reads=(x,), inputs=(x,), backward=lambda _, dy: (dy,))
+    return Rule(
+        out=(Out(x.shape, x.width),), reads=(x,), inputs=(x,), backward=lambda _, dy, __: (dy,)
+    )
 
 
 @operator(torch="aten.arange")
@@ -28,7 +30,7 @@ def arange(*sizes: Size) -> Rule:
 def pad(x: Tensor, *, shape: Shape) -> Rule:
     """A tensor with zeros around it, in the given larger shape."""
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (crop(g / "grad_input", dy, shape=x.shape),)
 
     return Rule(out=(Out(shape, x.width),), reads=(x,), inputs=(x,), backward=backward)
@@ -38,7 +40,7 @@ def pad(x: Tensor, *, shape: Shape) -> Rule:
 def crop(x: Tensor, *, shape: Shape) -> Rule:
     """The corner of a tensor in the given smaller shape, copied."""
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (pad(g / "grad_input", dy, shape=x.shape),)
 
     return Rule(
@@ -69,7 +71,7 @@ def concat(*tensors: Tensor, dim: int) -> Rule:
     shape = list(first.shape)
     shape[axis] = sp.Add(*(tensor.shape[axis] for tensor in tensors))
 
-    def backward(_: Scope, dy: Tensor) -> Gradients:
+    def backward(_: Scope, dy: Tensor, __: Outputs) -> Gradients:
         lengths = [tensor.shape[axis] for tensor in tensors]
         parts = dy.split(axis, *lengths)
         return tuple(
@@ -90,7 +92,7 @@ def embedding(table: Tensor, ids: Tensor) -> Rule:
     """Rows of a table (v, h) by token id: only these rows are read."""
     rows = ids.elements
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (scatter(g / "grad_table", dy, ids, shape=table.shape),)
 
     return Rule(
@@ -105,7 +107,7 @@ def embedding(table: Tensor, ids: Tensor) -> Rule:
 def gather(x: Tensor, ids: Tensor) -> Rule:
     """Rows of x (r, h) by position, each row of it at least once."""
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (scatter(g / "grad_input", dy, ids, shape=x.shape),)
 
     return Rule(
@@ -132,7 +134,7 @@ def mask(x: Tensor, ids: Tensor) -> Rule:
 def masked_scatter(x: Tensor, values: Tensor, ids: Tensor) -> Rule:
     """A tensor with the rows that the ids mark replaced by the given ones."""
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
             mask(g / "grad_input", dy, ids),
             crop(g / "grad_values", dy, shape=values.shape),
@@ -156,7 +158,7 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
     shape = list(past.shape)
     shape[dim] = past.shape[dim] + new.shape[dim]
 
-    def backward(_: Scope, dy: Tensor) -> Gradients:
+    def backward(_: Scope, dy: Tensor, __: Outputs) -> Gradients:
         return None, dy.slice(dim, past.shape[dim], new.shape[dim])
 
     return Rule(
@@ -179,7 +181,7 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
 def _interpolate(table: Tensor, shape: Shape, needed: Expr) -> Rule:
     present = (Piece(table.region, (1 - needed) * table.elements),) if needed != 1 else ()
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (interpolate_backward(g / "grad_table", dy, shape=table.shape, needed=needed),)
 
     return Rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from symcost.graph import Gradients, Scope
+from symcost.graph import Gradients, Outputs, Scope
 from symcost.operators.base import Out, Rule, operator, require
 from symcost.symbols import Expr
 from symcost.tensor import Shape, Tensor
@@ -18,7 +18,7 @@ def mean(x: Tensor) -> Rule:
         reads=(x,),
         vector_elements=x.elements,
         inputs=(x,),
-        backward=lambda _, dy: (dy.expand(*x.shape),),
+        backward=lambda _, dy, __: (dy.expand(*x.shape),),
     )
 
 
@@ -37,8 +37,8 @@ def sum_to(x: Tensor, *, shape: Shape) -> Rule:
 def softmax(x: Tensor, *, width: Expr) -> Rule:
     """Softmax along the last dimension, in the given width."""
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
-        return (softmax_backward(g / "grad_input", dy, x),)
+    def backward(g: Scope, dy: Tensor, made: Outputs) -> Gradients:
+        return (softmax_backward(g / "grad_input", dy, *made),)
 
     return Rule(
         out=(Out(x.shape, width),),
@@ -72,7 +72,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Rule:
     require("features", x.features, weight.features, x, weight)
     require("features", x.features, bias.features, x, bias)
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
             layer_norm_backward(g / "grad_input", dy, x, weight),
             layer_norm_grad_parameters(g / "grad_weight", dy, x),

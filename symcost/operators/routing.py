@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symcost.graph import Gradients, Scope
+from symcost.graph import Gradients, Outputs, Scope
 from symcost.operators.base import Out, Rule, operator, require
 from symcost.operators.movement import gather, scatter
 from symcost.symbols import INDEX_WIDTH, Size, as_expr
@@ -14,8 +14,8 @@ def top_k(scores: Tensor, *, count: Size) -> Rule:
     """The largest scores of each row and their positions."""
     shape = (*scores.shape[:-1], as_expr(count))
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
-        return (scatter(g / "grad_scores", dy, dy, shape=scores.shape),)
+    def backward(g: Scope, dy: Tensor, made: Outputs) -> Gradients:
+        return (scatter(g / "grad_scores", dy, made[1], shape=scores.shape),)
 
     return Rule(
         out=(Out(shape, scores.width), Out(shape, INDEX_WIDTH, differentiable=False)),
@@ -32,7 +32,7 @@ def combine(values: Tensor, chosen: Tensor) -> Rule:
     tokens, count = chosen.shape
     require("token-expert pairs", values.shape[0], tokens * count, values, chosen)
 
-    def backward(g: Scope, dy: Tensor) -> Gradients:
+    def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (gather(g / "grad_values", dy, chosen).reshape(*values.shape),)
 
     return Rule(

@@ -38,6 +38,7 @@ def formulas(name: str, direction: str, execution: Execution) -> dict[str, sp.Ex
 
 @every_graph
 @both_ways
+@settings(max_examples=25)
 @given(data=st.data())
 def test_traffic_shrinks_from_eager_over_fused_to_ideal(name, direction, data):
     point = draw_point(data, name)
@@ -71,6 +72,7 @@ def test_fusing_saves_something(part):
 
 @every_model_graph
 @both_ways
+@settings(max_examples=25)
 @given(data=st.data())
 def test_counts_of_the_model_are_non_negative_integers(name, direction, data):
     """Bytes too, as long as a byte width is whole."""

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 import sympy as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symcost.autodiff import backward
@@ -179,6 +179,7 @@ def needs(name: str, direction: str) -> frozenset[sp.Expr]:
 
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_no_peak_is_below_what_one_operator_reads_and_makes(name, direction, data):
     value = Evaluator(draw_point(data, name))

@@ -8,7 +8,7 @@ from typing import Self
 import sympy as sp
 
 from symcost.cost import Cost, StageCost
-from symcost.errors import StageError
+from symcost.errors import InputError, StageError
 from symcost.exact import Number
 from symcost.execution import Execution
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, published
@@ -113,9 +113,11 @@ class DeepseekOCRModel:
         """
         config = published() if config is None else config
         named = reference_named(reference)
+        if execution not in list(Execution):
+            raise InputError(f"execution is {execution!r}; allowed: {', '.join(Execution)}")
         how = Execution(execution)
         if lm_head not in ("all", "last"):
-            raise StageError(f"lm_head is {lm_head!r}; allowed: all, last")
+            raise InputError(f"lm_head is {lm_head!r}; allowed: all, last")
         text = GraphLayer(decoder(config.decoder, named, None), how)
         seen = text if views is None else GraphLayer(decoder(config.decoder, named, views), how)
         return cls(
@@ -167,8 +169,7 @@ class DeepseekOCRModel:
                 f"the cache holds {before.batch_size} sequences, the prefill has {batch_size}; "
                 "they must be the same ones"
             )
-        self._tokens = _checked(context_len, S)
-        self._batch_size = _checked(batch_size, B)
+        self._tokens, self._batch_size = _checked(context_len, S), _checked(batch_size, B)
         self._before = before
         self._cache = before.appended(context_len)
         self._stage = Stage.PREFILL
