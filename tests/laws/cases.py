@@ -37,6 +37,8 @@ class Case:
         Runs it at a scope and returns the results that are to be kept.
     macs, vector_flops, read, written : sympy.Expr, optional
         What it costs, counted by hand; traffic in elements.
+    parameters : sympy.Expr
+        Elements of the weights that a layer holds, counted by hand.
     bends : mapping of sympy.Symbol to str
         Sizes in which the cost need not grow, and why.
     legal : callable
@@ -46,6 +48,7 @@ class Case:
     run: Callable[[Scope], Sequence[Tensor]]
     macs: sp.Expr = sp.S.Zero
     vector_flops: sp.Expr | None = None
+    parameters: sp.Expr = sp.S.Zero
     read: sp.Expr | None = None
     written: sp.Expr | None = None
     bends: Mapping[sp.Symbol, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Every public layer over symbols, and its multiply-accumulates, counted by hand.
+"""Every public layer over symbols; its parameters and multiply-accumulates, counted by hand.
 
 A layer is named by its module and function; a second case of a layer says what is different.
 """
@@ -136,35 +136,42 @@ LAYER_CASES: dict[str, Case] = {
     "attention.self_attention": Case(
         lambda g: [attention.self_attention(g, _x(g, B, S, WIDTH), heads=N_h)],
         macs=4 * B * S * WIDTH**2 + 2 * B * S**2 * WIDTH,
+        parameters=4 * WIDTH**2 + 4 * WIDTH,
     ),
     # The same on n² patches, and each query against n rows and n columns of the tables.
     "attention.relative_attention": Case(
         lambda g: _relative_attention(g, always=True),
         macs=4 * B * n**2 * WIDTH**2 + 2 * B * n**4 * WIDTH + 2 * B * n**3 * WIDTH,
+        parameters=4 * WIDTH**2 + 4 * WIDTH + 2 * (2 * n_0 - 1) * D,
     ),
     "attention.relative_attention: resized where needed": Case(
         lambda g: _relative_attention(g, always=False),
         macs=4 * B * n**2 * WIDTH**2 + 2 * B * n**4 * WIDTH + 2 * B * n**3 * WIDTH,
         bends={n: INDICATOR, n_0: INDICATOR},
+        parameters=4 * WIDTH**2 + 4 * WIDTH + 2 * (2 * n_0 - 1) * D,
     ),
     # Queries and output over N_h heads, keys and values over N_kv; S queries see K + S keys.
     "attention.cached_attention": Case(
         lambda g: _cached_attention(g, N_h),
         macs=4 * B * S * H * WIDTH + 2 * B * S * (K + S) * WIDTH,
+        parameters=4 * H * WIDTH,
     ),
     "attention.cached_attention: grouped queries": Case(
         _grouped_queries,
         macs=2 * B * S * H * N_kv * D * (3 + 1) + 2 * B * S * (K + S) * 3 * N_kv * D,
+        parameters=8 * H * N_kv * D,
     ),
     "embedding.token_embedding": Case(
         lambda g: [
             embedding.token_embedding(g, _indices(g.graph, "ids", B, S), vocabulary=V, features=H)
-        ]
+        ],
+        parameters=V * H,
     ),
     "embedding.with_newlines": Case(
-        lambda g: [embedding.with_newlines(g, _x(g, B, n, M, H), g.weight("newline", H))]
+        lambda g: [embedding.with_newlines(g, _x(g, B, n, M, H), g.weight("newline", H))],
+        parameters=H,
     ),
-    "embedding.image_sequence": Case(_image_sequence),
+    "embedding.image_sequence": Case(_image_sequence, parameters=2 * H),
     "embedding.take_in": Case(
         lambda g: [
             embedding.take_in(
@@ -175,38 +182,57 @@ LAYER_CASES: dict[str, Case] = {
     "head.head": Case(
         lambda g: [head.head(g, _x(g, B, S, H), vocabulary=V, last_only=False)],
         macs=B * S * H * V,
+        parameters=V * H,
     ),
     "head.head: last token": Case(
         lambda g: [head.head(g, _x(g, B, S, H), vocabulary=V, last_only=True)],
         macs=B * H * V,
+        parameters=V * H,
     ),
     "linear.dense": Case(
-        lambda g: [linear.dense(g, _x(g, B, S, H), F, bias=True)], macs=B * S * H * F
+        lambda g: [linear.dense(g, _x(g, B, S, H), F, bias=True)],
+        macs=B * S * H * F,
+        parameters=F * H + F,
     ),
     # A window of 3 that moves by 1 over n + 2 places fits n times.
     "linear.convolution": Case(
         lambda g: [linear.convolution(g, _x(g, B, c_i, n, n), c_o, kernel=3, padding=1, bias=True)],
         macs=9 * B * c_i * c_o * n**2,
+        parameters=9 * c_i * c_o + c_o,
     ),
     "linear.patch_embedding": Case(
         lambda g: [linear.patch_embedding(g, _x(g, B, 3, I_g, I_g), H, patch=P)],
         macs=3 * P**2 * B * H * sp.floor(I_g / P) ** 2,
         bends={P: PATCHES},
+        parameters=3 * P**2 * H + H,
     ),
     "mlp.quick_gelu": Case(lambda g: [mlp.quick_gelu(g, _x(g, B, S, H))]),
-    "mlp.gelu_mlp": Case(lambda g: [mlp.gelu_mlp(g, _x(g, B, S, H), F)], macs=2 * B * S * H * F),
+    "mlp.gelu_mlp": Case(
+        lambda g: [mlp.gelu_mlp(g, _x(g, B, S, H), F)],
+        macs=2 * B * S * H * F,
+        parameters=2 * F * H + F + H,
+    ),
     "mlp.quick_gelu_mlp": Case(
-        lambda g: [mlp.quick_gelu_mlp(g, _x(g, B, S, H), F)], macs=2 * B * S * H * F
+        lambda g: [mlp.quick_gelu_mlp(g, _x(g, B, S, H), F)],
+        macs=2 * B * S * H * F,
+        parameters=2 * F * H + F + H,
     ),
     # Gate, up and down.
-    "mlp.gated_mlp": Case(lambda g: [mlp.gated_mlp(g, _x(g, B, S, H), F)], macs=3 * B * S * H * F),
+    "mlp.gated_mlp": Case(
+        lambda g: [mlp.gated_mlp(g, _x(g, B, S, H), F)],
+        macs=3 * B * S * H * F,
+        parameters=3 * F * H,
+    ),
     "moe.router": Case(
         lambda g: moe.router(g, _x(g, N, H), experts=E, chosen=k),
         macs=N * H * E,
         legal=_enough_experts,
+        parameters=E * H,
     ),
     # Each of the N k rows runs through the gated MLP of one expert.
-    "moe.routed_experts": Case(_experts, macs=3 * N * k * H * F, legal=_enough_experts),
+    "moe.routed_experts": Case(
+        _experts, macs=3 * N * k * H * F, legal=_enough_experts, parameters=3 * E * F * H
+    ),
     # The shared experts have c_o features together.
     "moe.mixture_of_experts": Case(
         lambda g: [
@@ -216,19 +242,22 @@ LAYER_CASES: dict[str, Case] = {
         ],
         macs=B * S * H * E + 3 * B * S * k * H * F + 3 * B * S * H * c_o,
         legal=_enough_experts,
+        parameters=E * H + 3 * E * F * H + 3 * H * c_o,
     ),
-    "norm.norm": Case(lambda g: [norm.norm(g, _x(g, B, S, H))]),
-    "norm.norm_2d": Case(lambda g: [norm.norm_2d(g, _x(g, B, c_i, n, M))]),
-    "norm.rms_norm": Case(lambda g: [norm.rms_norm(g, _x(g, B, S, H))]),
+    "norm.norm": Case(lambda g: [norm.norm(g, _x(g, B, S, H))], parameters=2 * H),
+    "norm.norm_2d": Case(lambda g: [norm.norm_2d(g, _x(g, B, c_i, n, M))], parameters=2 * c_i),
+    "norm.rms_norm": Case(lambda g: [norm.rms_norm(g, _x(g, B, S, H))], parameters=H),
     "position.absolute_grid": Case(
         lambda g: [position.absolute_grid(g, g.weight("table", 1, n_0, n_0, H), n)],
         bends={n: INDICATOR, n_0: INDICATOR},
+        parameters=n_0**2 * H,
     ),
     "position.relative_bias": Case(
         lambda g: [
             position.relative_bias(g, _x(g, B, n, n, D), trained_side=n_0, always_resize=True)
         ],
         macs=2 * B * n**3 * D,
+        parameters=2 * (2 * n_0 - 1) * D,
     ),
     "position.rotary_tables": Case(lambda g: _rotary(g, by_matmul=False)),
     "position.rotary_tables: product of matrices": Case(

@@ -20,12 +20,13 @@ from symcost.operators import (
     crop,
     embedding,
     gelu,
+    interpolate_bicubic,
     linear,
     mul,
     scale,
     silu,
 )
-from symcost.symbols import CROPS, INDEX_WIDTH, B, F, H, S, V, n_h, n_w, w_a, w_w
+from symcost.symbols import CROPS, INDEX_WIDTH, B, F, H, S, V, differs, n, n_0, n_h, n_w, w_a, w_w
 from symcost.tensor import Kind
 
 EAGER, FUSED, IDEAL = Execution
@@ -127,6 +128,41 @@ class TestOneKernel:
         assert written == 2 * B * w_a
         # Two columns at least, whether or not the corner lies in them.
         assert (read / (B * w_a)) in (2, 3)
+
+    def test_half_of_a_tensor_is_half_of_it(self):
+        graph = Graph()
+        x = graph.input("x", B, 4)
+        graph.output(crop(graph.root / "corner", x, shape=(B, sp.Integer(2))))
+        assert traffic(graph, EAGER) == (2 * B * w_a, 2 * B * w_a)
+
+    def test_a_corner_of_a_corner_is_read_once(self):
+        graph = Graph()
+        x = graph.input("x", B, 5)
+        at = graph.root.fused("both")
+        for columns in (1, 2):
+            graph.output(crop(at / f"corner {columns}", x, shape=(B, sp.Integer(columns))))
+        assert traffic(graph, EAGER) == (3 * B * w_a, 3 * B * w_a)
+        assert traffic(graph, FUSED) == (2 * B * w_a, 3 * B * w_a)
+
+    @pytest.mark.parametrize("side", [7, 8])
+    def test_a_table_is_read_once_whether_it_is_resized_or_not(self, side):
+        """At the trained side of 8 the sum reads the table, else the operator that resizes it."""
+        graph = Graph()
+        g = graph.root / "positions"
+        table = g.weight("table", 1, n_0, n_0, H)
+        grid = interpolate_bicubic(
+            g / "resize", table, shape=(sp.Integer(1), n, n, H), needed=differs(n, n_0)
+        )
+        graph.output(add(g / "sum", graph.input("x", 1, n, n, H), grid))
+        trained, wanted = 8 * 8 * H, side * side * H
+        for execution in Execution:
+            cost = cost_of(graph, execution).bind({n: side, n_0: 8})
+            assert cost[Traffic(Kind.WEIGHT, Direction.READ)].amount == trained * w_w
+        eager = cost_of(graph, EAGER).bind({n: side, n_0: 8})
+        resized = 0 if side == 8 else wanted * w_a
+        # The sum writes its result, and the resized table is written and read where there is one.
+        assert eager.bytes_written == wanted * w_a + resized
+        assert eager[Traffic(Kind.ACTIVATION, Direction.READ)].amount == wanted * w_a + resized
 
     def test_two_calls_of_the_same_label_are_two_kernels(self):
         graph = Graph()

@@ -75,6 +75,13 @@ def test_a_layer_multiplies_as_often_as_was_counted_by_hand(name):
     assert sp.expand(macs - case.macs) == 0
 
 
+@every_layer
+def test_a_layer_holds_as_many_parameters_as_were_counted_by_hand(name):
+    case = LAYER_CASES[name]
+    held = sp.Add(*(weight.elements for weight in graph_of(case).weights.values()))
+    assert sp.expand(held - case.parameters) == 0
+
+
 @every_case
 @given(data=st.data())
 def test_counts_are_non_negative_integers(name, data):

@@ -24,6 +24,7 @@ from symcost.cost import (
     Unit,
 )
 from symcost.errors import DomainError, UnboundSymbolError, UnitError
+from symcost.exact import evaluate
 from symcost.symbols import B, C, I_g, K, S, w_a, w_w
 from symcost.tensor import Kind
 
@@ -172,6 +173,23 @@ class TestHolding:
         peak = Cost.of("a", activation_bytes=100 * B) + Cost.of("b", activation_bytes=B * S)
         assert peak.evaluate({B: 2, S: 7}).activation_bytes == 200
         assert peak.evaluate({B: 2, S: 700}).activation_bytes == 1400
+
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
+            min_size=1,
+            max_size=6,
+        ),
+        st.integers(1, 20),
+        st.integers(1, 20),
+    )
+    def test_the_formula_of_the_peak_is_the_maximum_at_every_point(self, terms, batch, tokens):
+        peak = Cost()
+        for i, (a, b, c) in enumerate(terms):
+            peak += Cost.of(f"kernel {i}", activation_bytes=a * B + b * S + c * B * S)
+        formula = sp.sympify(peak.activation_bytes)
+        by_hand = max(a * batch + b * tokens + c * batch * tokens for a, b, c in terms)
+        assert evaluate(formula, {B: batch, S: tokens}) == by_hand
 
     def test_a_formula_that_another_one_always_exceeds_is_left_out(self):
         peak = Cost.of("a", activation_bytes=B * S) + Cost.of("b", activation_bytes=2 * B * S + 5)
