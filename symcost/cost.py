@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 import sympy as sp
@@ -177,6 +178,9 @@ class Cost(Mapping[Resource, Quantity]):
         """The cost of named parts, one after the other."""
         return cls(tuple(entry for part in parts.values() for entry in part.entries), parts)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
+
     # The mapping from resource to quantity.
 
     @cached_property
@@ -229,9 +233,15 @@ class Cost(Mapping[Resource, Quantity]):
             raise UnitError(f"a cost adds to a cost, not to {other!r}")
         return Cost(self.entries + other.entries)
 
-    def __mul__(self, count: Size) -> Cost:
+    def __radd__(self, other: object) -> Cost:
+        """So that `sum` adds costs, beginning with 0."""
+        return self if other == 0 else self + other
+
+    def __mul__(self, count: Size) -> Self:
         """The cost of so many equal layers, each with weights and a cache of its own."""
         factor = as_expr(count)
+        if factor == 0:
+            return type(self)()
 
         def scaled(entry: Entry) -> Entry:
             if entry.resource == Storage(Kind.ACTIVATION):
@@ -369,7 +379,7 @@ def as_rational(amount: Amount) -> Expr:
     """A number or a formula as a formula."""
     if isinstance(amount, Fraction):
         return sp.Rational(amount.numerator, amount.denominator)
-    return as_expr(amount)
+    return amount if isinstance(amount, sp.Rational) else as_expr(amount)
 
 
 def largest(amounts: list[Expr]) -> Expr:

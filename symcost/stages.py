@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import sympy as sp
 
@@ -15,7 +15,7 @@ from symcost.cost import Cost, Entry, Storage
 from symcost.errors import DomainError
 from symcost.execution import Execution, cost_of
 from symcost.graph import Graph
-from symcost.symbols import K, Size, T, as_expr
+from symcost.symbols import B, K, Size, T, as_expr, check_size
 from symcost.tensor import Kind
 
 
@@ -27,6 +27,7 @@ class Stage(StrEnum):
     DECODE = "decode"
 
 
+@runtime_checkable
 class Layer(Protocol):
     """Anything that states what its forward and its backward pass cost.
 
@@ -115,6 +116,10 @@ class SyntheticKVCache:
     batch_size: Size = 1
     length: Size = 0
 
+    def __post_init__(self) -> None:
+        check_size(self.batch_size, B)
+        check_size(self.length, K)
+
     def appended(self, tokens: Size) -> SyntheticKVCache:
         """The cache after so many more tokens of each sequence."""
         return replace(self, length=self.length + tokens)
@@ -128,7 +133,7 @@ def over_tokens(cost: CostT, tokens: Size = T) -> CostT:
 
     Work and traffic of a step are affine in the cached tokens K, so their sum over K, …, K + T - 1
     is T times the first step plus T (T - 1) / 2 times what a token adds. What is held is that of
-    the last step.
+    the last step. K must still be a symbol of the cost.
     """
     count = as_expr(tokens)
 

@@ -168,11 +168,19 @@ def info_of(symbol: sp.Symbol) -> SymbolInfo:
 
 def as_expr(size: Size) -> Expr:
     """An integer or a formula as a formula. Nothing else is taken, least of all text."""
-    if isinstance(size, sp.Expr):
+    if isinstance(size, sp.Expr) and (not size.is_number or size.is_Integer):
         return size
     if isinstance(size, int) and not isinstance(size, bool):
         return sp.Integer(size)
     raise DomainError(f"{size!r} is neither an integer nor a formula")
+
+
+def check_size(size: Size, symbol: sp.Symbol) -> Size:
+    """A size, refused where it is a number outside the domain of what it stands for."""
+    number = as_expr(size)
+    if number.is_number:
+        info_of(symbol).check(int(number))
+    return size
 
 
 def floor_div(numerator: Size, denominator: Size) -> Expr:

@@ -173,6 +173,11 @@ class Tensor:
 
     def slice(self, dim: int, start: Size, length: Size) -> Tensor:
         """A stretch of the given start and length along one dimension."""
+        end = as_expr(start) + length
+        if end.is_number and self.shape[dim].is_number and end > self.shape[dim]:
+            raise ShapeError(
+                f"{self.name} {shape_text(self.shape)} ends before {end} along dimension {dim}"
+            )
         sizes = list(self.shape)
         sizes[dim] = as_expr(length)
         shape = tuple(sizes)

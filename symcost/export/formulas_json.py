@@ -7,7 +7,7 @@ from typing import Any
 
 from symcost.cost import MACS, VECTOR_FLOPS, Cost, as_rational
 from symcost.export.json_tree import encode
-from symcost.render.figures import METRICS, figure
+from symcost.figures import METRICS, figure
 from symcost.symbols import CATALOGUE
 
 

@@ -57,6 +57,9 @@ class GeneralLayer:
     ----------
     title : str
         What it is called.
+    sizes : str
+        Which of a model's sizes its symbols stand for: "patches", "sam", "neck", "clip",
+        "projector", "decoder" or "experts".
     shape : str
         What goes in and comes out.
     run : callable
@@ -64,6 +67,7 @@ class GeneralLayer:
     """
 
     title: str
+    sizes: str
     shape: str
     run: Callable[[Scope], Tensor]
 
@@ -146,80 +150,100 @@ def _embedding(g: Scope) -> Tensor:
 GENERAL_LAYERS: tuple[GeneralLayer, ...] = (
     GeneralLayer(
         "Patch embedding",
+        "patches",
         "X views of nP × nP pixels and c_i channels to n × n patches of H features",
         lambda g: patch_embedding(g / "patch_embed", _input(g, X, c_i, n * P, n * P), H, patch=P),
     ),
     GeneralLayer(
-        "Absolute positions", "A table for n_0 × n_0 patches, for n × n of them", _positions
+        "Absolute positions", "sam", "A table for n_0 × n_0 patches, for n × n of them", _positions
     ),
     GeneralLayer(
         "LayerNorm",
+        "sam",
         "X views of N tokens of H features",
         lambda g: norm(g / "norm", _input(g, X, N, H)),
     ),
     GeneralLayer(
         "SAM attention in windows",
+        "sam",
         "X views of n × n patches, attending within windows of M × M; the grid is padded to "
         "⌈n/M⌉ windows a side",
         _windowed_attention,
     ),
     GeneralLayer(
         "SAM global attention",
+        "sam",
         "X views of n × n patches, each attending to all; tables trained for n_0 × n_0",
         _global_attention,
     ),
     GeneralLayer(
         "SAM MLP (GELU)",
+        "sam",
         "X views of n × n patches",
         lambda g: gelu_mlp(g / "mlp", _input(g, X, n, n, H), F),
     ),
     GeneralLayer(
         "Convolution of the neck, 3 × 3",
+        "neck",
         "X views of n × n patches, c_i to c_o channels",
         lambda g: convolution(g / "conv", _input(g, X, c_i, n, n), c_o, kernel=3, padding=1),
     ),
     GeneralLayer(
         "CLIP attention",
+        "clip",
         "X views of N tokens",
         lambda g: self_attention(g / "self_attn", _input(g, X, N, H), heads=N_h),
     ),
     GeneralLayer(
         "CLIP MLP (QuickGELU)",
+        "clip",
         "X views of N tokens",
         lambda g: quick_gelu_mlp(g / "mlp", _input(g, X, N, H), F),
     ),
     GeneralLayer(
         "Projector",
+        "projector",
         "X views of N tokens, c_i to c_o features",
         lambda g: dense(g / "projector", _input(g, X, N, c_i), c_o, bias=True),
     ),
-    GeneralLayer("Token embedding", "B sequences of S tokens from a vocabulary of V", _embedding),
+    GeneralLayer(
+        "Token embedding", "decoder", "B sequences of S tokens from a vocabulary of V", _embedding
+    ),
     GeneralLayer(
         "Image features as a sequence",
+        "decoder",
         "A global view of q × q features and n_w × n_h tiles of q_t × q_t, with newlines and a "
         "separator",
         _image_sequence,
     ),
     GeneralLayer(
         "RMSNorm",
+        "decoder",
         "B sequences of S tokens",
         lambda g: rms_norm(g / "norm", _input(g, B, S, H)),
     ),
-    GeneralLayer("Rotary tables (vendor)", "S positions, heads of size D", _rotary_tables),
+    GeneralLayer(
+        "Rotary tables (vendor)", "decoder", "S positions, heads of size D", _rotary_tables
+    ),
     GeneralLayer(
         "Decoder attention",
+        "decoder",
         "S new tokens of B sequences on K cached ones; N_h heads share N_kv keys and values",
         _decoder_attention,
     ),
     GeneralLayer(
         "Gated MLP (SwiGLU)",
+        "decoder",
         "B sequences of S tokens; the dense layer, and the shared experts as one",
         lambda g: gated_mlp(g / "mlp", _input(g, B, S, H), F),
     ),
-    GeneralLayer("Router", "B·S tokens choose k of E experts", _router),
-    GeneralLayer("Routed experts", "B·S tokens, each through k of E gated MLPs", _experts),
+    GeneralLayer("Router", "experts", "B·S tokens choose k of E experts", _router),
+    GeneralLayer(
+        "Routed experts", "experts", "B·S tokens, each through k of E gated MLPs", _experts
+    ),
     GeneralLayer(
         "Language model head",
+        "decoder",
         "B sequences of S tokens",
         lambda g: head(g / "lm_head", _input(g, B, S, H), vocabulary=V, last_only=False),
     ),

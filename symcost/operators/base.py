@@ -8,7 +8,7 @@ from typing import Generic, ParamSpec
 
 import sympy as sp
 
-from symcost.errors import OperatorError, ShapeError
+from symcost.errors import DomainError, OperatorError, ShapeError
 from symcost.graph import Backward, Operation, Scope
 from symcost.symbols import ZERO, Expr, Size, as_expr, w_a
 from symcost.tensor import Kind, Piece, Region, Shape, Tensor, product, same, shape_text
@@ -114,8 +114,17 @@ class Operator(Generic[P]):
         """Run an operator and return everything that it makes."""
         try:
             rule = self.rule(*args, **kwargs)
-        except ShapeError as error:
-            raise ShapeError(f"{at.path}: {self.name}: {error}") from None
+        except (ShapeError, DomainError) as error:
+            raise type(error)(f"{at.path}: {self.name}: {error}") from None
+        except ValueError:
+            given = ", ".join(
+                f"{x.name} {shape_text(x.shape)}"
+                for x in (*args, *kwargs.values())
+                if isinstance(x, Tensor)
+            )
+            raise ShapeError(
+                f"{at.path}: {self.name}: the number of dimensions of {given} does not fit"
+            ) from None
         outputs: list[Tensor] = []
         writes: list[Piece] = []
         for out in rule.out:

@@ -130,6 +130,12 @@ def mask(x: Tensor, ids: Tensor) -> Rule:
     return Rule(out=(Out(x.shape, x.width),), reads=(x, ids))
 
 
+@operator(torch="aten.masked_scatter_backward")
+def masked_scatter_backward(x: Tensor, ids: Tensor, *, shape: Shape) -> Rule:
+    """The rows that the ids mark, in the given shape."""
+    return Rule(out=(Out(shape, x.width),), reads=(touched(x, product(shape)), ids))
+
+
 @operator(torch="aten.masked_scatter")
 def masked_scatter(x: Tensor, values: Tensor, ids: Tensor) -> Rule:
     """A tensor with the rows that the ids mark replaced by the given ones."""
@@ -137,7 +143,7 @@ def masked_scatter(x: Tensor, values: Tensor, ids: Tensor) -> Rule:
     def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
             mask(g / "grad_input", dy, ids),
-            crop(g / "grad_values", dy, shape=values.shape),
+            masked_scatter_backward(g / "grad_values", dy, ids, shape=values.shape),
         )
 
     return Rule(
@@ -223,4 +229,9 @@ def interpolate_linear(table: Tensor, *, shape: Shape, needed: Expr) -> Rule:
 )
 def interpolate_backward(dy: Tensor, *, shape: Shape, needed: Expr) -> Rule:
     """Gradient of a table that was resized."""
-    return Rule(out=(Out(shape, dy.width),), reads=(dy,), vector_elements=needed * dy.elements)
+    present = (Piece(dy.region, (1 - needed) * dy.elements),) if needed != 1 else ()
+    return Rule(
+        out=(Out(shape, dy.width, written=needed * product(shape), present=present),),
+        reads=(touched(dy, needed * dy.elements),),
+        vector_elements=needed * dy.elements,
+    )

@@ -10,8 +10,8 @@ from enum import StrEnum
 from symcost.cost import Cost, as_rational
 from symcost.errors import InputError
 from symcost.export.json_tree import encode
+from symcost.figures import figure
 from symcost.render import formulas
-from symcost.render.figures import figure
 from symcost.symbols import Expr
 
 

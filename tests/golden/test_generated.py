@@ -13,11 +13,11 @@ import pytest
 
 from symcost.exact import Evaluator
 from symcost.export.json_tree import decode
+from symcost.figures import METRICS, figure
 from symcost.files import write_all
 from symcost.models import load
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
-from symcost.render.figures import METRICS, figure
 from symcost.render.generate import differences, generated_files
 from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w, w_a, w_kv, w_w
 

@@ -371,6 +371,14 @@ MOVEMENT = {
         read=B * S * H + B * S,
         written=B * S * H,
     ),
+    "masked_scatter_backward": _case(
+        "masked_scatter_backward",
+        lambda g: (_given(g, B, S, H), _ids(g, B, S)),
+        named={"shape": (B, N, H)},
+        vector_flops=sp.Integer(0),
+        read=B * N * H + B * S,
+        written=B * N * H,
+    ),
     "masked_scatter": _case(
         "masked_scatter",
         lambda g: (_given(g, B, S, H), _given(g, B, N, H, name="values"), _ids(g, B, S)),

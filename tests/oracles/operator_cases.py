@@ -43,7 +43,7 @@ from symcost.operators import (
     sum_to,
     top_k,
 )
-from symcost.operators.movement import mask, scatter
+from symcost.operators.movement import mask, masked_scatter_backward, scatter
 from symcost.symbols import (
     FLOAT32_WIDTH,
     B,
@@ -261,6 +261,15 @@ OPERATOR_CASES: dict[str, Case] = {
         (_VECTOR, integers(B, S)),
         mask,
         lambda x, ids: x.masked_fill(ids.bool().unsqueeze(-1), 0),
+        gradient=False,
+    ),
+    "masked_scatter_backward": Case(
+        (_VECTOR, integers(B, S)),
+        lambda g, x, ids, rows: masked_scatter_backward(g, x, ids, shape=(rows, x.features)),
+        lambda x, ids, rows: torch.ops.aten.masked_scatter_backward(
+            x, ids.bool().unsqueeze(-1), (rows, x.shape[-1])
+        ),
+        sizes=(N,),
         gradient=False,
     ),
     "masked_scatter": Case(

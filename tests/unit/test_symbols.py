@@ -106,7 +106,7 @@ def test_differs_of_a_part_of_a_size(side):
     """A fraction of a pixel's side is still compared exactly: 0 or 1, nothing between."""
     assert evaluate(differs(I_g / 16, 64), {I_g: side}) == (side != 1024)
     assert evaluate(differs(I_g / 64, 16), {I_g: side}) == (side != 1024)
-    assert evaluate(differs(I_g / 128, sp.Rational(15, 2)), {I_g: side}) == (side != 960)
+    assert evaluate(differs(I_g / 32, 30), {I_g: side}) == (side != 960)
 
 
 def test_differs_of_the_same_size_is_zero():

@@ -42,6 +42,11 @@ class Views:
     columns: Size = n_w
     rows: Size = n_h
 
+    def __post_init__(self) -> None:
+        columns, rows = as_expr(self.columns), as_expr(self.rows)
+        if columns.is_number and rows.is_number and (columns == 0) != (rows == 0):
+            raise InputError(f"crop-grid is {columns}x{rows}; no crops are 0x0")
+
     @property
     def crops(self) -> Expr:
         """How many tiles."""

@@ -18,7 +18,7 @@ from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.vision import PARTS, vision
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache
-from symcost.symbols import B, Expr, K, S, Size, as_expr, info_of
+from symcost.symbols import B, Expr, K, S, Size, check_size
 
 
 class DeepseekOCRModel:
@@ -76,6 +76,13 @@ class DeepseekOCRModel:
         """
         if num_decoder_layers < 1:
             raise StageError(f"num_decoder_layers is {num_decoder_layers}; at least 1 is needed")
+        layers = {"vision": vision_layer, "decoder": decoder_layer, "head": head_layer}
+        for name, layer in layers.items():
+            if layer is not None and not isinstance(layer, Layer):
+                raise StageError(
+                    f"{name}_layer is {layer!r}; a layer has get_forward_cost() and "
+                    "get_backward_cost()"
+                )
         return cls(
             vision_layer=vision_layer,
             prefill_decoder=decoder_layer,
@@ -149,7 +156,7 @@ class DeepseekOCRModel:
     def start_vision(self, batch_size: Size = 1) -> None:
         """Enter the vision stage on so many pages. The cache stays as it is."""
         self._require_vision()
-        self._batch_size = _checked(batch_size, B)
+        self._batch_size = check_size(batch_size, B)
         self._stage = Stage.VISION
 
     def start_prefill(
@@ -169,7 +176,7 @@ class DeepseekOCRModel:
                 f"the cache holds {before.batch_size} sequences, the prefill has {batch_size}; "
                 "they must be the same ones"
             )
-        self._tokens, self._batch_size = _checked(context_len, S), _checked(batch_size, B)
+        self._tokens, self._batch_size = check_size(context_len, S), check_size(batch_size, B)
         self._before = before
         self._cache = before.appended(context_len)
         self._stage = Stage.PREFILL
@@ -184,8 +191,7 @@ class DeepseekOCRModel:
                 "decode needs a KV cache: call start_prefill first, or pass "
                 "kv_cache=SyntheticKVCache(batch_size, length)"
             )
-        _checked(cache.length, K)
-        self._batch_size = _checked(cache.batch_size, B)
+        self._batch_size = cache.batch_size
         self._cache = cache
         self._stage = Stage.DECODE
         return cache
@@ -244,14 +250,6 @@ class DeepseekOCRModel:
         if self._step_decoder is None:
             raise StageError("prefill and decode need a decoder: give decoder_layer to from_layers")
         return self._step_decoder
-
-
-def _checked(size: Size, symbol: sp.Symbol) -> Size:
-    """A size, refused where it is a number outside the domain of the symbol that it stands for."""
-    number = as_expr(size)
-    if number.is_number:
-        info_of(symbol).check(int(number) if number.is_Integer else size)
-    return size
 
 
 def get_vision_cost(model: DeepseekOCRModel) -> StageCost:

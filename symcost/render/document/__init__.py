@@ -1,0 +1,111 @@
+"""What HOLISTIC_ANALYSIS.md shows: every number and formula of it, ready for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from symcost.cost import Cost, as_rational
+from symcost.execution import Execution
+from symcost.figures import METRICS
+from symcost.layers.catalogue import GENERAL_LAYERS
+from symcost.models import load
+from symcost.models.deepseek_ocr.config import published
+from symcost.models.deepseek_ocr.geometry import MODES, TILE_SIZE, Views, views_of_page
+from symcost.models.deepseek_ocr.reference import REFERENCES, VENDOR_PATHS
+from symcost.models.deepseek_ocr.vision import PARTS
+from symcost.models.deepseek_ocr.workload import Workload, stage_costs
+from symcost.operators import OPERATORS
+from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
+from symcost.render.document.example import (
+    bindings_of,
+    example_reports,
+    execution_rows,
+    geometry_of,
+    worked_tables,
+)
+from symcost.render.document.growth import crossings, growth_rows, shares
+from symcost.render.document.layers import layer_section
+from symcost.render.document.stages import differences, stage_section
+from symcost.render.formulas import latex
+from symcost.symbols import CATALOGUE, C, w_w
+
+EXAMPLE_PAGE = (1654, 2339)
+
+
+def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dict[str, Any]:
+    """All that the template names.
+
+    Parameters
+    ----------
+    by_reference : mapping
+        The symbolic stages of each reference under each execution.
+    """
+    config = published()
+    stages = by_reference["vendor"][Execution.EAGER]
+    workload = Workload.from_options()
+    example = example_reports(model, workload)
+    bindings = bindings_of(workload)
+    return {
+        "model": model,
+        "config": config,
+        "parameters": _parameters(stages),
+        "workload": workload,
+        "page": EXAMPLE_PAGE,
+        "example": example,
+        "headline": example[Execution.EAGER].markdown(),
+        "symbols": [info for info in CATALOGUE.values() if info.symbol != C],
+        "crops": CATALOGUE["C"],
+        "metrics": METRICS,
+        "labels": LABELS,
+        "modes": _modes(model),
+        "tile_size": TILE_SIZE,
+        "image_tokens": displayed("image tokens", Views().image_tokens),
+        "vision_tokens": displayed("vision tokens, as the paper counts", Views().vision_tokens),
+        "operators": OPERATORS,
+        "references": REFERENCES,
+        "vendor_paths": VENDOR_PATHS,
+        "parts": PARTS,
+        "layers": [layer_section(config, layer) for layer in GENERAL_LAYERS],
+        "stage_formulas": [stage_section(name, cost) for name, cost in stages.items()],
+        "differences": differences(by_reference),
+        "worked": worked_tables(stages, bindings),
+        "geometry": geometry_of(workload),
+        "executions": execution_rows(example),
+        "growth": growth_rows(model, workload),
+        "crossings": crossings(stages, by_reference["vendor"][Execution.IDEAL], bindings),
+        "shares": shares(example[Execution.EAGER].stages),
+        "latex": latex,
+        "math": math,
+        "human": unbroken,
+        "digits": digits,
+    }
+
+
+def _parameters(stages: Stages) -> dict[str, int]:
+    prefill = stages["prefill"]
+    parts = {**stages["vision"].parts, "decoder": prefill.parts["decoder"]}
+    parts |= {"lm_head": prefill.parts["lm_head"], "together": prefill}
+    return {name: int(as_rational(cost.weight_bytes) / w_w) for name, cost in parts.items()}
+
+
+@dataclass(frozen=True)
+class ModeRow:
+    """What a native mode makes of the example page."""
+
+    name: str
+    views: Views
+    image_tokens: int
+    vision_tokens: int
+    stages: Mapping[str, Cost]
+
+
+def _modes(model: str) -> list[ModeRow]:
+    rows = []
+    for name in MODES:
+        workload = Workload.from_options(mode=name)
+        views = views_of_page(*EXAMPLE_PAGE, name)
+        costs = stage_costs(lambda seen: load(model, views=seen), workload)
+        rows.append(ModeRow(name, views, workload.image_tokens, workload.vision_tokens, costs))
+    return rows

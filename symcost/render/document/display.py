@@ -1,0 +1,60 @@
+"""How numbers and formulas stand in the document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+
+from symcost.cost import Amount, Cost
+from symcost.figures import METRICS
+from symcost.render.figures import human
+from symcost.render.formulas import grouped, latex, latex_groups
+
+Stages = Mapping[str, Cost]
+LABELS = {
+    name: name.replace("_", " ").replace("flops", "FLOPs").replace("kv", "KV") for name in METRICS
+}
+SHOWN = [name for name in METRICS if name not in ("flops", "activation_bytes")]
+
+
+def math(formula: Amount) -> str:
+    """A formula between single dollars, for the middle of a line."""
+    return f"${latex(formula)}$"
+
+
+_LINE = 92
+"""Signs that a line of displayed math can hold."""
+
+
+def displayed(label: str, *forms: Amount) -> list[str]:
+    """Equal formulas behind a label, as lines of displayed math that fit onto a page."""
+    chain = " = ".join([rf"\text{{{label}}}", *(latex(form) for form in forms)])
+    if _length(chain) <= _LINE:
+        return [chain]
+    lines: list[str] = []
+    for form in forms:
+        line = "=" if lines else rf"\text{{{label}}} ="
+        for number, group in enumerate(latex_groups(form)):
+            more = group if number == 0 or group.startswith("-") else f"+ {group}"
+            if number and _length(line) + _length(more) > _LINE:
+                lines.append(line)
+                line = "{}"
+            line = f"{line} {more}"
+        lines.append(line)
+    return lines
+
+
+def _length(formula: str) -> int:
+    """About how many signs a formula shows."""
+    return len(re.sub(r"\\(?:text|left|right|frac)|\\[a-z]+|[{}^_ ]", "", formula))
+
+
+def digits(amount: Amount) -> str:
+    """A whole number with its digits in groups of three."""
+    return str(amount) if isinstance(amount, Fraction) else grouped(int(amount), ",")
+
+
+def unbroken(amount: Amount, unit: str = "") -> str:
+    """A rounded number whose unit stays on its line."""
+    return human(amount, unit).replace(" ", "&nbsp;")

@@ -1,0 +1,127 @@
+"""The worked example: one page, term by term, in the three executions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from symcost.cost import Amount, as_rational
+from symcost.exact import Evaluator, Number
+from symcost.execution import Execution
+from symcost.figures import METRICS, figure
+from symcost.models import load
+from symcost.models.deepseek_ocr.geometry import Views
+from symcost.models.deepseek_ocr.widths import Widths
+from symcost.models.deepseek_ocr.workload import Workload, stage_costs
+from symcost.render.document.display import SHOWN, Stages, digits, math
+from symcost.render.formulas import Group, groups
+from symcost.render.report import Report
+from symcost.symbols import B, C, Expr, I_g, I_t, K, S, n_h, n_w
+
+
+def example_reports(model: str, workload: Workload) -> dict[str, Report]:
+    """The report of a workload under each execution."""
+    return {execution.value: _report(model, workload, execution) for execution in Execution}
+
+
+def _report(model: str, workload: Workload, execution: Execution) -> Report:
+    stages = stage_costs(lambda views: load(model, views=views, execution=execution), workload)
+    return Report(model, "vendor", execution.value, workload.as_dict(), stages)
+
+
+def bindings_of(workload: Workload) -> dict[sp.Symbol, Number]:
+    """The numbers that a workload gives to the symbols of the stages."""
+    views = workload.views or Views(64, 64, 0, 0)
+    return {
+        B: workload.batch,
+        S: workload.context_len,
+        K: workload.cached,
+        I_g: int(views.base_size),
+        I_t: int(views.tile_size),
+        n_w: int(views.columns),
+        n_h: int(views.rows),
+        C: int(views.crops),
+        **Widths().bindings,
+    }
+
+
+def geometry_of(workload: Workload) -> dict[str, int]:
+    """Features a side of either view, and the crop grid."""
+    views = workload.views or Views(64, 64, 0, 0)
+    return {
+        "q": int(views.base_size) // 64,
+        "t": int(views.tile_size) // 64,
+        "columns": int(views.columns),
+        "rows": int(views.rows),
+    }
+
+
+@dataclass(frozen=True)
+class TermRow:
+    """A term of a formula with its value."""
+
+    term: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A formula of the worked example, term by term."""
+
+    where: str
+    metric: str
+    meaning: str
+    terms: Sequence[TermRow]
+    total: str
+
+
+def worked_tables(stages: Stages, bindings: Mapping[sp.Symbol, Number]) -> dict[str, list[Worked]]:
+    """Every formula of every part, term by term, by metric."""
+    evaluator = Evaluator(bindings)
+    tables: dict[str, list[Worked]] = {}
+    for stage, cost in stages.items():
+        for part, share in cost.parts.items():
+            if stage == "prefill" and part == "vision":
+                continue
+            for metric in SHOWN:
+                amount = figure(share, metric)
+                if amount == 0:
+                    continue
+                rows = [
+                    TermRow(math(term), digits(evaluator(term))) for term in _flat(groups(amount))
+                ]
+                total = digits(evaluator(as_rational(amount)))
+                worked = Worked(f"{stage} / {part}", metric, METRICS[metric], rows, total)
+                tables.setdefault(metric, []).append(worked)
+    return tables
+
+
+def _flat(found: Sequence[Group]) -> Iterator[Expr]:
+    for group in found:
+        for term in group.terms:
+            yield group.factor * term
+
+
+@dataclass(frozen=True)
+class ExecutionRow:
+    """Bytes moved by a stage under each execution."""
+
+    stage: str
+    moved: Mapping[str, Amount]
+    intensity: Mapping[str, float]
+    peak: Mapping[str, Amount]
+
+
+def execution_rows(example: Mapping[str, Report]) -> list[ExecutionRow]:
+    """What each stage moves and holds under each execution."""
+    return [
+        ExecutionRow(
+            stage,
+            {name: report.stages[stage].bytes_moved for name, report in example.items()},
+            {name: report.stages[stage].intensity for name, report in example.items()},
+            {name: report.stages[stage].activation_bytes for name, report in example.items()},
+        )
+        for stage in ("vision", "prefill", "decode")
+    ]
