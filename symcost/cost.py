@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 import sympy as sp
 
-from symcost.errors import UnitError
+from symcost.errors import DomainError, UnitError
 from symcost.exact import Evaluator, Number
 from symcost.symbols import Expr, Size, as_expr
 from symcost.tensor import Kind
@@ -85,6 +86,16 @@ RESOURCES: tuple[Resource, ...] = (
 """Every resource that a cost counts."""
 
 
+_UNNAMED = count(1)
+
+
+def _stated(path: str, amount: Size) -> Expr:
+    formula = as_expr(amount)
+    if formula.is_negative:
+        raise DomainError(f"{path} is stated to cost {amount}; a cost is not negative")
+    return formula
+
+
 def simplest(formula: Expr) -> Amount:
     """A number as a Python number, a formula as it is."""
     if isinstance(formula, sp.Integer):
@@ -145,7 +156,7 @@ class Cost(Mapping[Resource, Quantity]):
     @classmethod
     def of(
         cls,
-        path: str = "layer",
+        path: str | None = None,
         *,
         macs: Size = 0,
         vector_flops: Size = 0,
@@ -155,7 +166,12 @@ class Cost(Mapping[Resource, Quantity]):
         activation_bytes: Size = 0,
         kv_bytes: Size = 0,
     ) -> Self:
-        """A cost stated outright, for a layer that is known by its figures only."""
+        """A cost stated outright, for a layer that is known by its figures only.
+
+        What two costs of the same path hold is the same, so it counts once when they are added;
+        without a path it is a layer's own.
+        """
+        name = f"layer {next(_UNNAMED)}" if path is None else path
         amounts: dict[Resource, Size] = {
             MACS: macs,
             VECTOR_FLOPS: vector_flops,
@@ -167,7 +183,7 @@ class Cost(Mapping[Resource, Quantity]):
         }
         return cls(
             tuple(
-                Entry(path, resource, as_expr(amount))
+                Entry(name, resource, _stated(name, amount))
                 for resource, amount in amounts.items()
                 if amount != 0
             )
@@ -193,8 +209,12 @@ class Cost(Mapping[Resource, Quantity]):
             elif entry.resource.kind is not Kind.ACTIVATION:
                 names = held.setdefault(entry.resource, {})
                 known = names.get(entry.path, entry.amount)
-                equal = known == entry.amount
-                names[entry.path] = known if equal else sp.Max(known, entry.amount)
+                if known != entry.amount and entry.resource.kind is not Kind.KV:
+                    raise UnitError(
+                        f"{entry.path} holds {known} and {entry.amount} bytes of "
+                        f"{entry.resource.kind}; what is shared has one size"
+                    )
+                names[entry.path] = known if known == entry.amount else sp.Max(known, entry.amount)
         totals = {resource: sp.Add(*amounts) for resource, amounts in spent.items()}
         totals.update({resource: sp.Add(*names.values()) for resource, names in held.items()})
         return totals
@@ -223,6 +243,11 @@ class Cost(Mapping[Resource, Quantity]):
         return all(
             sp.expand(self[resource].amount - other[resource].amount) == 0 for resource in self
         )
+
+    def __repr__(self) -> str:
+        """A line, not the ledger: formulas of a stage fill pages."""
+        parts = f", parts: {', '.join(self.parts)}" if self.parts else ""
+        return f"<{type(self).__name__} of {len(self.paths)} operators{parts}>"
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -267,7 +292,7 @@ class Cost(Mapping[Resource, Quantity]):
         DomainError
             A number lies outside its symbol's domain.
         """
-        numbers = {s: v for s, v in values.items() if not isinstance(v, sp.Expr)}
+        numbers = {s: as_number(v) for s, v in values.items() if _is_number(v)}
         evaluator = Evaluator(numbers)
         if self.free_symbols <= numbers.keys():
             return self.each(
@@ -286,7 +311,7 @@ class Cost(Mapping[Resource, Quantity]):
         DomainError
             A value lies outside its symbol's domain.
         """
-        evaluator = Evaluator(bindings)
+        evaluator = Evaluator({symbol: as_number(value) for symbol, value in bindings.items()})
         return self.each(lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount))))
 
     def at(self, path: str) -> Self:
@@ -373,6 +398,17 @@ class Cost(Mapping[Resource, Quantity]):
             return 0.0
         ratio = as_rational(self.flops) / as_rational(self.bytes_moved)
         return _scaled(ratio, 1)
+
+
+def _is_number(amount: Amount) -> bool:
+    return isinstance(amount, int | Fraction | sp.Rational)
+
+
+def as_number(amount: Amount) -> Number:
+    """A sympy number as a Python number; anything else as it is."""
+    if isinstance(amount, sp.Rational):
+        return Fraction(int(amount.p), int(amount.q))
+    return amount
 
 
 def as_rational(amount: Amount) -> Expr:

@@ -13,6 +13,8 @@ from symcost.errors import InputError
 def write_all(contents: Mapping[Path, str]) -> None:
     """Write texts to files: all are written aside first, then each takes its place at once.
 
+    Links are followed, and what is no file, such as a terminal or a pipe, is written to.
+
     Raises
     ------
     InputError
@@ -20,7 +22,10 @@ def write_all(contents: Mapping[Path, str]) -> None:
     """
     aside: dict[Path, Path] = {}
     try:
-        for path, content in contents.items():
+        for path, content in {p.resolve(): text for p, text in contents.items()}.items():
+            if path.exists() and not path.is_file() and not path.is_dir():
+                path.write_text(content, encoding="utf-8")
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(f"{path} is a directory")

@@ -183,7 +183,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (SymcostError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         if message:
-            typer.echo(f"error: {' '.join(message.split())}", err=True)
+            told = " ".join(message.replace("Value error, ", "").split())
+            typer.echo(f"error: {told}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)

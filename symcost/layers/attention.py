@@ -26,13 +26,13 @@ def softmax_in_float32(g: Scope, scores: Tensor) -> Tensor:
     )
 
 
-def attend(g: Scope, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend(at: Scope, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Full attention of (b, heads, s, d) to (b, heads, l, d), in memory as (b, s, heads, d).
 
     Transformers: eager_attention_forward. A causal mask saves nothing here: the products with
-    all keys are computed.
+    all keys are computed. Operands that are views by head are copied before a product, as the
+    reference does for b > 1; with a single sequence it needs no copy.
     """
-    at = g.fused("flash_attention")
     scores = scale(at / "scale", matmul(at / "scores", query, key.transposed))
     mixed = matmul(at / "mix", softmax_in_float32(at, scores), value)
     return copy(at / "merge_heads", mixed.permute(0, 2, 1, 3))
@@ -47,7 +47,12 @@ def self_attention(g: Scope, x: Tensor, *, heads: Size) -> Tensor:
         .permute(0, 2, 1, 3)
         for name in ("q_proj", "k_proj", "v_proj")
     )
-    mixed = attend(g, query, key, value)
+    at = g.fused("flash_attention")
+    query, key, value = (
+        copy(at / name, part)
+        for name, part in (("copy_q", query), ("copy_k", key), ("copy_v", value))
+    )
+    mixed = attend(at, query, key, value)
     return dense(g / "out_proj", mixed.reshape(batch, tokens, features), features, bias=True)
 
 
@@ -116,9 +121,7 @@ def cached_attention(
     if heads != kv_heads:
         keys = _repeat(at / "repeat_keys", keys, heads)
         values = _repeat(at / "repeat_values", values, heads)
-    scores = scale(at / "scale", matmul(at / "scores", query, keys.transposed))
-    mixed = matmul(at / "mix", softmax_in_float32(at, scores), values)
-    merged = copy(at / "merge_heads", mixed.permute(0, 2, 1, 3))
+    merged = attend(at, copy(at / "copy_q", query), keys, values)
     return dense(g / "o_proj", merged.reshape(batch, tokens, heads * as_expr(head_size)), features)
 
 

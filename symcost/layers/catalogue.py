@@ -59,7 +59,7 @@ class GeneralLayer:
         What it is called.
     sizes : str
         Which of a model's sizes its symbols stand for: "patches", "sam", "neck", "clip",
-        "projector", "decoder" or "experts".
+        "projector", "decoder" or "experts"; "none" for a layer that the model has not.
     shape : str
         What goes in and comes out.
     run : callable
@@ -107,7 +107,7 @@ def _rotary_tables(g: Scope) -> Tensor:
     return rotary_tables(g, positions, frequencies, by_matmul=True, width=w_a)[0]
 
 
-def _decoder_attention(g: Scope) -> Tensor:
+def _decoder_attention(g: Scope, kv_heads: Size) -> Tensor:
     tables = (g.graph.input(name, 1, S, D, differentiable=False) for name in ("cos", "sin"))
     return cached_attention(
         g / "self_attn",
@@ -115,7 +115,7 @@ def _decoder_attention(g: Scope) -> Tensor:
         *tables,
         cached=K,
         heads=N_h,
-        kv_heads=N_kv,
+        kv_heads=kv_heads,
         head_size=D,
     )
 
@@ -228,8 +228,14 @@ GENERAL_LAYERS: tuple[GeneralLayer, ...] = (
     GeneralLayer(
         "Decoder attention",
         "decoder",
-        "S new tokens of B sequences on K cached ones; N_h heads share N_kv keys and values",
-        _decoder_attention,
+        "S new tokens of B sequences on K cached ones; each head has keys and values of its own",
+        lambda g: _decoder_attention(g, N_h),
+    ),
+    GeneralLayer(
+        "Decoder attention with grouped queries",
+        "none",
+        "The same, where N_h heads share N_kv keys and values; DeepSeek-OCR does not",
+        lambda g: _decoder_attention(g, N_kv),
     ),
     GeneralLayer(
         "Gated MLP (SwiGLU)",

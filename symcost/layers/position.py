@@ -8,6 +8,7 @@ from symcost.operators import (
     arange,
     cast,
     concat,
+    copy,
     cos,
     einsum,
     gather,
@@ -57,11 +58,12 @@ def relative_bias(g: Scope, query: Tensor, *, trained_side: Size, always_resize:
         bias.append(einsum(g / f"rel_{axis}", equation, query, rows))
     by_row, by_column = bias
     batch, height, width, keys = by_row.shape
-    return add(
+    both = add(
         g / "add_axes",
         by_row.reshape(batch, height, width, keys, 1),
         by_column.reshape(batch, height, width, 1, keys),
     )
+    return copy(g / "by_query", both)
 
 
 def rotary_tables(

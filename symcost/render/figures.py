@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -23,11 +24,13 @@ def cost_object(cost: Cost) -> dict[str, Any]:
     }
 
 
-_PREFIXES = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_PREFIXES = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
 def human(amount: Amount, unit: str = "") -> str:
     """Four significant digits and a decimal prefix: 976.9 G."""
+    if amount >= 10**21:
+        return f"{Decimal(int(amount)):.3e} {unit}".strip()
     value = float(amount)
     for factor, prefix in _PREFIXES:
         if value >= factor:

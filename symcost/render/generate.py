@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from symcost.errors import InputError
 from symcost.execution import Execution
 from symcost.export.formulas_json import formulas_object
 from symcost.models import load
@@ -68,7 +69,10 @@ def differences(files: Mapping[Path, str]) -> str:
     """What lies on disk against what should, as a unified diff; empty where they agree."""
     changes: list[str] = []
     for path, wanted in files.items():
-        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            present = path.read_text(encoding="utf-8") if path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from None
         changes += difflib.unified_diff(
             present.splitlines(keepends=True),
             wanted.splitlines(keepends=True),

@@ -156,7 +156,7 @@ def checked_views(
 def page_size(text: str) -> tuple[int, int]:
     """Width and height in pixels from WIDTHxHEIGHT or from an image file."""
     columns, cross, rows = text.lower().partition("x")
-    if cross and columns.isdecimal() and rows.isdecimal():
+    if cross and (columns + rows).isascii() and columns.isdecimal() and rows.isdecimal():
         size = int(columns), int(rows)
         if not all(size):
             raise InputError(f"image is {text!r}; both sides must be positive")
@@ -168,5 +168,8 @@ def page_size(text: str) -> tuple[int, int]:
             f"image is {text!r}; allowed: WIDTHxHEIGHT in pixels or an image file ({error})"
         ) from None
     if width <= 0 or height <= 0:
-        raise InputError(f"image {text!r} is no image file whose size can be read")
+        raise InputError(
+            f"image is {text!r}; allowed: WIDTHxHEIGHT in pixels or an image file whose size can "
+            "be read"
+        )
     return int(width), int(height)

@@ -150,7 +150,7 @@ def _at_least(minimum: int, name: str, value: int) -> None:
 
 def _grid(text: str) -> tuple[int, int]:
     columns, cross, rows = text.lower().partition("x")
-    if not (cross and columns.isdecimal() and rows.isdecimal()):
+    if not (cross and (columns + rows).isascii() and columns.isdecimal() and rows.isdecimal()):
         raise InputError(f"crop-grid is {text!r}; allowed: COLUMNSxROWS, such as 2x3")
     return int(columns), int(rows)
 

@@ -23,7 +23,6 @@ from symcost.symbols import (
     H,
     M,
     N_h,
-    N_kv,
     P,
     V,
     c_i,
@@ -80,12 +79,12 @@ def _sizes(config: DeepseekOCRConfig) -> dict[str, dict[sp.Symbol, int]]:
     in_decoder = {
         H: text.hidden,
         N_h: text.heads,
-        N_kv: text.kv_heads,
         D: text.head_size,
         V: text.vocabulary,
         F: text.mlp,
     }
     return {
+        "none": {},
         "patches": {H: sam.hidden, c_i: 3, P: sam.patch},
         "sam": in_sam,
         "neck": {c_i: sam.neck, c_o: sam.neck},
