@@ -209,11 +209,6 @@ class Cost(Mapping[Resource, Quantity]):
             elif entry.resource.kind is not Kind.ACTIVATION:
                 names = held.setdefault(entry.resource, {})
                 known = names.get(entry.path, entry.amount)
-                if known != entry.amount and entry.resource.kind is not Kind.KV:
-                    raise UnitError(
-                        f"{entry.path} holds {known} and {entry.amount} bytes of "
-                        f"{entry.resource.kind}; what is shared has one size"
-                    )
                 names[entry.path] = known if known == entry.amount else sp.Max(known, entry.amount)
         totals = {resource: sp.Add(*amounts) for resource, amounts in spent.items()}
         totals.update({resource: sp.Add(*names.values()) for resource, names in held.items()})
@@ -292,7 +287,7 @@ class Cost(Mapping[Resource, Quantity]):
         DomainError
             A number lies outside its symbol's domain.
         """
-        numbers = {s: as_number(v) for s, v in values.items() if _is_number(v)}
+        numbers = {s: as_number(v) for s, v in values.items() if not _is_formula(v)}
         evaluator = Evaluator(numbers)
         if self.free_symbols <= numbers.keys():
             return self.each(
@@ -400,8 +395,8 @@ class Cost(Mapping[Resource, Quantity]):
         return _scaled(ratio, 1)
 
 
-def _is_number(amount: Amount) -> bool:
-    return isinstance(amount, int | Fraction | sp.Rational)
+def _is_formula(amount: Amount) -> bool:
+    return isinstance(amount, sp.Expr) and not isinstance(amount, sp.Rational)
 
 
 def as_number(amount: Amount) -> Number:

@@ -22,10 +22,11 @@ def write_all(contents: Mapping[Path, str]) -> None:
     """
     aside: dict[Path, Path] = {}
     try:
-        for path, content in {p.resolve(): text for p, text in contents.items()}.items():
-            if path.exists() and not path.is_file() and not path.is_dir():
-                path.write_text(content, encoding="utf-8")
+        for given, content in contents.items():
+            if given.exists() and not given.is_file() and not given.is_dir():
+                given.write_text(content, encoding="utf-8")
                 continue
+            path = given.resolve()
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(f"{path} is a directory")

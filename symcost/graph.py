@@ -77,6 +77,8 @@ class Graph:
     ) -> Tensor:
         """A tensor that the forward pass is given."""
         sizes = tuple(as_expr(size) for size in shape)
+        if any(size.is_negative for size in sizes):
+            raise ShapeError(f"{name} cannot have the shape {shape_text(sizes)}")
         region = Region(product(sizes), width, kind, loops)
         return Tensor(name, sizes, (Piece(region, region.elements),), differentiable)
 

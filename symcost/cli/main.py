@@ -13,7 +13,7 @@ from rich.console import Console
 from symcost import version
 from symcost.cli import options as given
 from symcost.cli.options import Format
-from symcost.cli.output import emit, formula_table, report_table
+from symcost.cli.output import emit, formula_table, report_tables
 from symcost.errors import SymcostError
 from symcost.execution import Execution
 from symcost.files import write_all
@@ -106,7 +106,7 @@ def report(
     elif show is Format.MARKDOWN:
         emit(result.markdown(), output)
     else:
-        emit(report_table(result), output)
+        emit(lambda width: report_tables(result, width), output)
 
 
 @app.command()
@@ -145,7 +145,7 @@ def formulas(
     )
     rows = formula_rows(symbolic_stages(built), stage, path, metric or ["matrix_flops"])
     if show is FormulaFormat.TABLE:
-        emit(formula_table(rows), output)
+        emit(lambda _: formula_table(rows), output)
     else:
         emit(formulas_as(rows, show), output)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 
-from rich.console import Console
+import typer
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,20 +16,30 @@ from symcost.render.listing import Row
 from symcost.render.report import COLUMNS, Report
 
 FILE_WIDTH = 160
-"""Columns of a table that is written to a file."""
+"""Columns of a table that does not go to a terminal."""
+
+_COLUMN = 13
+"""Columns of the terminal that a figure takes at most, its border included."""
 
 
-def report_table(report: Report) -> Table:
-    """A report as a table: a row for each stage and part."""
-    table = Table(title=report.title, title_justify="left", title_style="")
-    table.add_column("")
-    for column in COLUMNS:
+def report_tables(report: Report, width: int) -> Group:
+    """A report as a table with a row for each stage and part, cut where the terminal ends."""
+    rows = list(report.rows())
+    label = max(len(name) + 2 * depth for name, depth, _ in rows) + 4
+    size = max(1, (width - label) // _COLUMN)
+    tables = [_table(rows, start, start + size) for start in range(0, len(COLUMNS), size)]
+    return Group(Text(report.title), *tables)
+
+
+def _table(rows: Sequence[tuple[str, int, tuple[str, ...]]], start: int, end: int) -> Table:
+    table = Table("")
+    for column in COLUMNS[start:end]:
         table.add_column(column, justify="right", no_wrap=True)
-    for name, depth, cells in report.rows():
-        style = "bold" if depth == 0 else ""
+    for name, depth, cells in rows:
         if depth == 0 and table.row_count:
             table.add_section()
-        table.add_row(Text("  " * depth + name, no_wrap=True), *cells, style=style)
+        label = Text("  " * depth + name, no_wrap=True)
+        table.add_row(label, *cells[start:end], style="bold" if depth == 0 else "")
     return table
 
 
@@ -42,20 +53,16 @@ def formula_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def emit(content: str | Table, output: Path | None) -> None:
-    """Show something, or write it to a file."""
-    if isinstance(content, Table):
-        terminal = Console(highlight=False, markup=False)
-        if output is None:
-            narrow = not terminal.is_terminal
-            Console(highlight=False, markup=False, width=FILE_WIDTH if narrow else None).print(
-                content
-            )
-            return
+def emit(content: str | Callable[[int], RenderableType], output: Path | None) -> None:
+    """Show text, or what is drawn for a width, in the terminal; or write it to a file."""
+    if not isinstance(content, str):
         buffer = StringIO()
-        Console(file=buffer, width=FILE_WIDTH, highlight=False).print(content)
+        terminal = Console(highlight=False)
+        on_terminal = output is None and terminal.is_terminal
+        console = terminal if on_terminal else Console(file=buffer, width=FILE_WIDTH)
+        console.print(content(console.width), highlight=False)
         content = buffer.getvalue()
     if output is None:
-        print(content, end="")  # noqa: T201
+        typer.echo(content, nl=False)
     else:
         write_all({output: content})

@@ -104,7 +104,9 @@ def _rotary_tables(g: Scope) -> Tensor:
     frequencies = g.graph.input(
         "inv_freq", floor_div(D, 2), width=FLOAT32_WIDTH, differentiable=False
     )
-    return rotary_tables(g, positions, frequencies, by_matmul=True, width=w_a)[0]
+    cosines, sines = rotary_tables(g, positions, frequencies, by_matmul=True, width=w_a)
+    g.graph.output(cosines)
+    return sines
 
 
 def _decoder_attention(g: Scope, kv_heads: Size) -> Tensor:
@@ -121,7 +123,9 @@ def _decoder_attention(g: Scope, kv_heads: Size) -> Tensor:
 
 
 def _router(g: Scope) -> Tensor:
-    return router(g / "gate", _input(g, B * S, H), experts=E, chosen=k)[0]
+    weights, numbers = router(g / "gate", _input(g, B * S, H), experts=E, chosen=k)
+    g.graph.output(numbers)
+    return weights
 
 
 def _experts(g: Scope) -> Tensor:

@@ -125,6 +125,12 @@ class Operator(Generic[P]):
             raise ShapeError(
                 f"{at.path}: {self.name}: the number of dimensions of {given} does not fit"
             ) from None
+        for out in rule.out:
+            if any(size.is_number and not (size.is_Integer and size >= 0) for size in out.shape):
+                raise ShapeError(
+                    f"{at.path}: {self.name} cannot make {shape_text(out.shape)} of "
+                    + ", ".join(f"{x.name} {shape_text(x.shape)}" for x in rule.inputs)
+                )
         outputs: list[Tensor] = []
         writes: list[Piece] = []
         for out in rule.out:
@@ -207,6 +213,15 @@ def require(what: str, a: Size, b: Size, first: Tensor, second: Tensor) -> None:
         raise ShapeError(
             f"{what} {a} of {first.name} {shape_text(first.shape)} and {b} of "
             f"{second.name} {shape_text(second.shape)} differ"
+        )
+
+
+def require_at_most(what: str, value: Size, limit: Size, tensor: Tensor) -> None:
+    """Raise where a number is larger than another number that it must not exceed."""
+    excess = as_expr(value) - as_expr(limit)
+    if excess.is_number and excess > 0:
+        raise ShapeError(
+            f"{what} {value} exceeds {limit} of {tensor.name} {shape_text(tensor.shape)}"
         )
 
 

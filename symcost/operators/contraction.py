@@ -6,7 +6,7 @@ import sympy as sp
 
 from symcost.errors import ShapeError
 from symcost.graph import Gradients, Outputs, Scope
-from symcost.operators.base import Out, Rule, operator, require, touched, width_of
+from symcost.operators.base import Out, Rule, operator, require, require_at_most, touched, width_of
 from symcost.operators.reduction import sum_to
 from symcost.symbols import Expr, Size, floor_div
 from symcost.tensor import Tensor, product, same, shape_text
@@ -148,8 +148,9 @@ def grouped_linear(x: Tensor, weight: Tensor, *, experts: Expr) -> Rule:
         How many distinct experts the rows name: so many of the weights are read.
     """
     pairs, features = x.shape
-    _, outer, inner = weight.shape
+    stored, outer, inner = weight.shape
     require("inner size", features, inner, x, weight)
+    require_at_most("experts", experts, stored, weight)
     macs = pairs * inner * outer
 
     def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:

@@ -6,9 +6,9 @@ import sympy as sp
 
 from symcost.errors import ShapeError
 from symcost.graph import Gradients, Outputs, Scope
-from symcost.operators.base import Out, Rule, operator, require, touched, width_of
+from symcost.operators.base import Out, Rule, operator, require, require_at_most, touched, width_of
 from symcost.symbols import INDEX_WIDTH, Expr, Size, as_expr
-from symcost.tensor import Kind, Piece, Shape, Tensor, product, shape_text
+from symcost.tensor import Kind, Piece, Shape, Tensor, product, same, shape_text
 
 
 @operator(torch="aten.clone")
@@ -29,6 +29,8 @@ def arange(*sizes: Size) -> Rule:
 @operator(torch="aten.constant_pad_nd")
 def pad(x: Tensor, *, shape: Shape) -> Rule:
     """A tensor with zeros around it, in the given larger shape."""
+    for own, size in zip(x.shape, shape, strict=True):
+        require_at_most("size", own, size, x)
 
     def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (crop(g / "grad_input", dy, shape=x.shape),)
@@ -39,6 +41,8 @@ def pad(x: Tensor, *, shape: Shape) -> Rule:
 @operator(torch="aten.slice, aten.clone")
 def crop(x: Tensor, *, shape: Shape) -> Rule:
     """The corner of a tensor in the given smaller shape, copied."""
+    for own, size in zip(x.shape, shape, strict=True):
+        require_at_most("size", size, own, x)
 
     def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (pad(g / "grad_input", dy, shape=x.shape),)
@@ -139,6 +143,7 @@ def masked_scatter_backward(x: Tensor, ids: Tensor, *, shape: Shape) -> Rule:
 @operator(torch="aten.masked_scatter")
 def masked_scatter(x: Tensor, values: Tensor, ids: Tensor) -> Rule:
     """A tensor with the rows that the ids mark replaced by the given ones."""
+    require("features", x.features, values.features, x, values)
 
     def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (
@@ -185,6 +190,10 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
 
 
 def _interpolate(table: Tensor, shape: Shape, needed: Expr) -> Rule:
+    if not same(table.features, shape[-1]):
+        raise ShapeError(
+            f"{table.name} {shape_text(table.shape)} has other features than {shape_text(shape)}"
+        )
     present = (Piece(table.region, (1 - needed) * table.elements),) if needed != 1 else ()
 
     def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symcost.graph import Gradients, Outputs, Scope
-from symcost.operators.base import Out, Rule, operator, require
+from symcost.operators.base import Out, Rule, operator, require, require_at_most
 from symcost.operators.movement import gather, scatter
 from symcost.symbols import INDEX_WIDTH, Size, as_expr
 from symcost.tensor import Tensor
@@ -12,6 +12,7 @@ from symcost.tensor import Tensor
 @operator(torch="aten.topk", flops=1, unit="score", reason="one comparison")
 def top_k(scores: Tensor, *, count: Size) -> Rule:
     """The largest scores of each row and their positions."""
+    require_at_most("count", count, scores.features, scores)
     shape = (*scores.shape[:-1], as_expr(count))
 
     def backward(g: Scope, dy: Tensor, made: Outputs) -> Gradients:

@@ -156,8 +156,8 @@ BAD = [
     (["--base-size", "1000"], "base-size is 1000; allowed: a positive multiple of 64"),
     (["--base-size", "-64"], "base-size is -64; allowed: a positive multiple of 64"),
     (["--tile-size", "0"], "tile-size is 0; allowed: a positive multiple of 64"),
-    (["--crop-grid", "5x2"], "crop-grid is 5x2; allowed: 1x1"),
-    (["--crop-grid", "0x3"], "crop-grid is 0x3; allowed: 1x1"),
+    (["--crop-grid", "5x2"], "crop-grid is 5x2; allowed: columns x rows of 2 to 9"),
+    (["--crop-grid", "0x3"], "crop-grid is 0x3; allowed: columns x rows of 2 to 9"),
     (["--crop-grid", "many"], "crop-grid is 'many'; allowed: COLUMNSxROWS"),
     (["--batch", "0"], "batch is 0; allowed: an integer of at least 1"),
     (["--batch", "-2"], "batch is -2; allowed"),
@@ -223,6 +223,54 @@ def test_a_file_holds_what_is_printed(format_, tmp_path):
     done = run("report", "deepseek-ocr", "--format", format_, "-o", "out", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert (tmp_path / "out").read_text() == shown
+
+
+def test_the_readme_shows_what_is_printed():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert run("report", "deepseek-ocr", "--image", "1654x2339").stdout.rstrip() in readme
+
+
+def test_a_narrow_terminal_shows_every_name_and_number():
+    from rich.console import Console
+
+    from symcost.cli.output import report_tables
+    from symcost.models import load
+    from symcost.models.deepseek_ocr.workload import Workload, stage_costs
+    from symcost.render.report import Report
+
+    workload = Workload.from_options()
+    stages = stage_costs(lambda views: load("deepseek-ocr", views=views), workload)
+    shown = Report("deepseek-ocr", "vendor", "eager", workload.as_dict(), stages)
+    for width in (60, 80, 100, 200):
+        console = Console(width=width)
+        with console.capture() as capture:
+            console.print(report_tables(shown, width))
+        text = capture.get()
+        assert "…" not in text
+        assert all(cell in text for _, _, cells in shown.rows() for cell in cells)
+        assert all(len(line) <= width for line in text.splitlines())
+
+
+def test_numbers_beyond_every_prefix():
+    done = run("report", "deepseek-ocr", "--batch", "1" + "0" * 400)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_link_is_followed(tmp_path):
+    target = tmp_path / "target.json"
+    target.write_text("old")
+    (tmp_path / "link.json").symlink_to(target)
+    run("report", "deepseek-ocr", "--format", "json", "-o", "link.json", cwd=tmp_path)
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads(target.read_text())["model"] == "deepseek-ocr"
+
+
+def test_what_is_no_file_is_written_to():
+    done = run("report", "deepseek-ocr", "--format", "json", "-o", "/dev/stdout")
+    assert json.loads(done.stdout)["model"] == "deepseek-ocr"
+    assert Path("/dev/null").is_char_device()
+    run("report", "deepseek-ocr", "-o", "/dev/null")
+    assert Path("/dev/null").is_char_device()
 
 
 def test_formulas_by_stage_and_metric():

@@ -74,7 +74,7 @@ SAM = "vision_config/width/sam_vit_b"
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [
-        ("model_type", "llama", "model_type is 'llama'; this family is one of 'DeepseekOCR'"),
+        ("model_type", "llama", "model_type is 'llama'; this family is one of 'deepseek_vl_v2'"),
         ("model_type", None, "config.model_type is missing"),
         ("language_config", None, "config.language_config is missing"),
         ("language_config/hidden_size", None, "config.language_config.hidden_size is missing"),
@@ -87,6 +87,15 @@ SAM = "vision_config/width/sam_vit_b"
         ("language_config/first_k_dense_replace", 13, "first_k_dense_replace is 13; at most"),
         ("language_config/topk_method", "noaux_tc", "only 'greedy' is modelled"),
         ("language_config/use_mla", True, "only False is modelled"),
+        ("hidden_size", 999, "config.hidden_size is 999 and config.language_config.hidden_size"),
+        ("language_config/attention_bias", True, "only False is modelled"),
+        ("language_config/use_mla", 0, "use_mla is 0; only False is modelled"),
+        ("language_config/head_dim", 64, "head_dim is 64; only 128 is modelled"),
+        ("language_config/hidden_act", "relu", "only 'silu' is modelled"),
+        ("language_config/scoring_func", "sigmoid", "only 'softmax' is modelled"),
+        ("language_config/norm_topk_prob", True, "only False is modelled"),
+        ("language_config/n_group", 8, "only 1 is modelled"),
+        ("language_config/kv_lora_rank", 512, "only None is modelled"),
         ("projector_config/projector_type", "mlp_gelu", "only 'linear' is modelled"),
         ("projector_config/n_embed", 1024, "n_embed is 1024; only 1280 is modelled"),
         ("projector_config/input_dim", 1024, "input_dim is 1024; only 2048 is modelled"),
@@ -117,7 +126,7 @@ def test_what_is_refused_in_the_ports_layout(path, value, told):
         from_dict(changed(PORT, path, value))
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000])
 def test_files_that_hold_no_configuration(content, tmp_path):
     path = tmp_path / "config.json"
     path.write_bytes(content)

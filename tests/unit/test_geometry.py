@@ -10,7 +10,6 @@ from symcost.errors import InputError
 from symcost.models.deepseek_ocr.geometry import (
     SYMBOLIC,
     Views,
-    checked_views,
     crop_grid,
     page_size,
     queries,
@@ -79,25 +78,22 @@ def test_native_modes_have_no_crops(mode):
     assert views_of_page(5000, 7000, mode).crops == 0
 
 
-@pytest.mark.parametrize("grid", [(0, 0), (1, 1)])
-def test_a_grid_of_one_is_no_crops(grid):
-    assert checked_views(1024, 640, *grid) == Views(1024, 640, 0, 0)
-
-
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ((1000,), "base-size is 1000"),
         ((0,), "base-size is 0"),
+        ((-1024,), "base-size is -1024"),
         ((1024, 96), "tile-size is 96"),
         ((1024, 640, 2, 5), "crop-grid is 2x5"),
         ((1024, 640, 0, 2), "crop-grid is 0x2"),
+        ((1024, 640, 1, 1), "crop-grid is 1x1"),
         ((1024, 640, -1, -2), "crop-grid is -1x-2"),
     ],
 )
 def test_sizes_outside_the_domain(arguments, told):
     with pytest.raises(InputError, match=told):
-        checked_views(*arguments)
+        Views(*arguments)
 
 
 def test_page_sizes():

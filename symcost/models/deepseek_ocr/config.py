@@ -17,8 +17,25 @@ from typing import Any
 
 from symcost.errors import ConfigError
 
-FAMILIES = ("DeepseekOCR", "deepseek_vl_v2", "unlimited_ocr")
+FAMILIES = ("deepseek_vl_v2", "DeepseekOCR", "unlimited_ocr")
 """The model types of the family: the vendor's two layouts' names and the transformers port's."""
+
+
+_MODELLED = {
+    "attention_bias": False,
+    "hidden_act": "silu",
+    "kv_lora_rank": None,
+    "mlp_bias": False,
+    "moe_layer_freq": 1,
+    "n_group": 1,
+    "norm_topk_prob": False,
+    "q_lora_rank": None,
+    "scoring_func": "softmax",
+    "topk_group": 1,
+    "use_mla": False,
+    "v_head_dim": 0,
+}
+"""Keys of the decoder that change what it costs, and the one value of each that is modelled."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ def from_file(path: Path) -> DeepseekOCRConfig:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no readable JSON file: {error}") from None
     return from_dict(data)
 
@@ -148,7 +165,10 @@ def from_dict(data: Any) -> DeepseekOCRConfig:
         vocabulary=text.count("vocab_size"),
     )
     text.must_be("topk_method", "greedy")
-    text.must_be("use_mla", False, missing=False)
+    for key, only in _MODELLED.items():
+        text.must_be(key, only, missing=only)
+    text.must_be("head_dim", decoder.head_size, missing=decoder.head_size)
+    root.must_repeat(text)
     for holder in (root, text):
         holder.must_be("tie_word_embeddings", False, missing=False)
     sam, clip = _port_vision(vision) if port else _vendor_vision(vision)
@@ -189,6 +209,8 @@ def _port_vision(vision: _Keys) -> tuple[SamConfig, ClipConfig]:
     sam.must_be("use_abs_pos", True, missing=True)
     sam.must_be("use_rel_pos", True, missing=True)
     sam.must_be("qkv_bias", True, missing=True)
+    sam.must_be("hidden_act", "gelu", missing="gelu")
+    clip.must_be("hidden_act", "quick_gelu", missing="quick_gelu")
     return (
         SamConfig(
             hidden=sam.count("hidden_size"),
@@ -226,6 +248,9 @@ def _dense_layers(text: _Keys) -> int:
             "each of num_hidden_layers, the dense ones first"
         )
     return dense
+
+
+_REQUIRED = object()
 
 
 class _Keys:
@@ -285,12 +310,21 @@ class _Keys:
             raise ConfigError(f"{self.path}.{key} is {value!r}; two positive integers are needed")
         return value[0], value[1]
 
-    def must_be(self, key: str, wanted: Any, *, missing: Any = None) -> None:
+    def must_repeat(self, part: _Keys) -> None:
+        """Refuse a key that stands here too and says something else."""
+        for key in self._data.keys() & part._data.keys():
+            if key != "model_type" and self._data[key] != part._data[key]:
+                raise ConfigError(
+                    f"{self.path}.{key} is {self._data[key]!r} and {part.path}.{key} is "
+                    f"{part._data[key]!r}; they contradict each other"
+                )
+
+    def must_be(self, key: str, wanted: Any, *, missing: Any = _REQUIRED) -> None:
         """Refuse any value but one; `missing` stands for a key that is not there."""
         value = self._data.get(key, missing)
-        if value is None and missing is None:
+        if value is _REQUIRED:
             raise ConfigError(f"{self.path}.{key} is missing; it must be {wanted!r}")
-        if value != wanted:
+        if type(value) is not type(wanted) or value != wanted:
             raise ConfigError(f"{self.path}.{key} is {value!r}; only {wanted!r} is modelled")
 
 

@@ -43,9 +43,17 @@ class Views:
     rows: Size = n_h
 
     def __post_init__(self) -> None:
+        for name, size in (("base-size", self.base_size), ("tile-size", self.tile_size)):
+            number = as_expr(size)
+            if number.is_number and (number <= 0 or number % STEP):
+                raise InputError(f"{name} is {size}; allowed: a positive multiple of {STEP}")
         columns, rows = as_expr(self.columns), as_expr(self.rows)
-        if columns.is_number and rows.is_number and (columns == 0) != (rows == 0):
-            raise InputError(f"crop-grid is {columns}x{rows}; no crops are 0x0")
+        given = columns.is_number and rows.is_number and (columns, rows) != (0, 0)
+        if given and not (columns > 0 and rows > 0 and MIN_TILES <= columns * rows <= MAX_TILES):
+            raise InputError(
+                f"crop-grid is {columns}x{rows}; allowed: columns x rows of {MIN_TILES} to "
+                f"{MAX_TILES} tiles, or none"
+            )
 
     @property
     def crops(self) -> Expr:
@@ -134,23 +142,6 @@ def mode_named(name: str) -> Mode:
     if name not in MODES:
         raise InputError(f"mode is {name!r}; allowed: {', '.join(MODES)}")
     return MODES[name]
-
-
-def checked_views(
-    base_size: int, tile_size: int = TILE_SIZE, columns: int = 0, rows: int = 0
-) -> Views:
-    """Views of sizes that a user gives. A grid of 1 × 1 stands for no crops, as for the vendor."""
-    for name, size in (("base-size", base_size), ("tile-size", tile_size)):
-        if size <= 0 or size % STEP:
-            raise InputError(f"{name} is {size}; allowed: a positive multiple of {STEP}")
-    if (columns, rows) in ((0, 0), (1, 1)):
-        return Views(base_size, tile_size, 0, 0)
-    if columns < 1 or rows < 1 or not MIN_TILES <= columns * rows <= MAX_TILES:
-        raise InputError(
-            f"crop-grid is {columns}x{rows}; allowed: 1x1 for no crops, or columns x rows of "
-            f"{MIN_TILES} to {MAX_TILES} tiles"
-        )
-    return Views(base_size, tile_size, columns, rows)
 
 
 def page_size(text: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.vision import PARTS, vision
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache
-from symcost.symbols import B, Expr, K, S, Size, check_size
+from symcost.symbols import B, Expr, K, S, Size, as_expr, check_size
 
 
 class DeepseekOCRModel:
@@ -40,6 +40,7 @@ class DeepseekOCRModel:
         num_decoder_layers: int,
         head_layer: Layer | None,
         widths: Widths,
+        image_tokens: Size = 0,
     ) -> None:
         self._vision_layer = vision_layer
         self._prefill_decoder = prefill_decoder
@@ -47,6 +48,7 @@ class DeepseekOCRModel:
         self._num_decoder_layers = num_decoder_layers
         self._head_layer = head_layer
         self._widths = widths
+        self._image_tokens = as_expr(image_tokens)
         self._stage: Stage | None = None
         self._batch_size: Size | None = None
         self._tokens: Size = 1
@@ -136,6 +138,7 @@ class DeepseekOCRModel:
             num_decoder_layers=1,
             head_layer=GraphLayer(head(config.decoder, last_only=lm_head == "last"), how),
             widths=Widths() if widths is None else widths,
+            image_tokens=0 if views is None else views.image_tokens,
         )
 
     @property
@@ -176,6 +179,10 @@ class DeepseekOCRModel:
                 f"the cache holds {before.batch_size} sequences, the prefill has {batch_size}; "
                 "they must be the same ones"
             )
+        if (short := as_expr(context_len) - self._image_tokens).is_number and short < 0:
+            raise StageError(
+                f"context_len is {context_len}; the image alone takes {self._image_tokens} tokens"
+            )
         self._tokens, self._batch_size = check_size(context_len, S), check_size(batch_size, B)
         self._before = before
         self._cache = before.appended(context_len)
@@ -186,7 +193,7 @@ class DeepseekOCRModel:
         """Enter decoding on a cache, the one of the last prefill unless another is given."""
         self._require_decoder()
         cache = self._cache if kv_cache is None else kv_cache
-        if cache is None:
+        if not isinstance(cache, SyntheticKVCache):
             raise StageError(
                 "decode needs a KV cache: call start_prefill first, or pass "
                 "kv_cache=SyntheticKVCache(batch_size, length)"

@@ -12,7 +12,6 @@ from symcost.errors import InputError
 from symcost.models.deepseek_ocr.geometry import (
     TILE_SIZE,
     Views,
-    checked_views,
     mode_named,
     page_size,
     views_of_page,
@@ -124,7 +123,7 @@ class Workload:
         views: Views | None = None
         if given:
             columns, rows = (0, 0) if crop_grid is None else _grid(crop_grid)
-            views = checked_views(
+            views = Views(
                 1024 if base_size is None else base_size,
                 TILE_SIZE if tile_size is None else tile_size,
                 columns,
@@ -151,8 +150,9 @@ def _at_least(minimum: int, name: str, value: int) -> None:
 def _grid(text: str) -> tuple[int, int]:
     columns, cross, rows = text.lower().partition("x")
     if not (cross and (columns + rows).isascii() and columns.isdecimal() and rows.isdecimal()):
-        raise InputError(f"crop-grid is {text!r}; allowed: COLUMNSxROWS, such as 2x3")
-    return int(columns), int(rows)
+        raise InputError(f"crop-grid is {text!r}; allowed: COLUMNSxROWS, such as 2x3; 1x1 for none")
+    grid = int(columns), int(rows)
+    return (0, 0) if grid == (1, 1) else grid
 
 
 def stage_costs(

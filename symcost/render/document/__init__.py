@@ -23,12 +23,14 @@ from symcost.render.document.example import (
     example_reports,
     execution_rows,
     geometry_of,
+    peaks,
     worked_tables,
 )
 from symcost.render.document.growth import crossings, growth_rows, shares
 from symcost.render.document.layers import layer_section
 from symcost.render.document.stages import differences, stage_section
 from symcost.render.formulas import latex
+from symcost.stages import over_tokens
 from symcost.symbols import CATALOGUE, C, w_w
 
 EXAMPLE_PAGE = (1654, 2339)
@@ -71,6 +73,10 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
         "stage_formulas": [stage_section(name, cost) for name, cost in stages.items()],
         "differences": differences(by_reference),
         "worked": worked_tables(stages, bindings),
+        "peaks": peaks(stages, bindings),
+        "generation": displayed(
+            "matrix FLOPs of T tokens", over_tokens(stages["decode"]).matrix_flops
+        ),
         "geometry": geometry_of(workload),
         "executions": execution_rows(example),
         "growth": growth_rows(model, workload),

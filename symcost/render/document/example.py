@@ -125,3 +125,28 @@ def execution_rows(example: Mapping[str, Report]) -> list[ExecutionRow]:
         )
         for stage in ("vision", "prefill", "decode")
     ]
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The moment at which a stage holds most activations: where it is, and what is live there."""
+
+    stage: str
+    path: str
+    terms: Sequence[TermRow]
+    total: str
+
+
+def peaks(stages: Stages, bindings: Mapping[sp.Symbol, Number]) -> list[Peak]:
+    """The peak of live activations of each stage, term by term."""
+    evaluator = Evaluator(bindings)
+    rows = []
+    for stage, cost in stages.items():
+        path, live = max(cost.moments, key=lambda moment: evaluator(moment[1]))
+        terms = [
+            TermRow(math(term), digits(evaluator(term)))
+            for term in _flat(groups(live))
+            if evaluator(term) != 0
+        ]
+        rows.append(Peak(stage, path, terms, digits(evaluator(live))))
+    return rows

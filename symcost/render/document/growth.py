@@ -28,22 +28,24 @@ def growth_rows(model: str, workload: Workload) -> list[GrowthRow]:
     """Factors by which one change at a time multiplies the cost of each stage."""
     views = workload.views or Views(64, 64, 0, 0)
     size, tokens = int(views.base_size), workload.context_len
+    text = tokens - workload.image_tokens
 
-    def larger(
-        views: Views = views, batch: int = 1, context: int = tokens, cached: int = tokens
-    ) -> dict[str, Cost]:
-        changed = Workload(views, batch, context, cached)
+    def costs(changed: Workload) -> dict[str, Cost]:
         return dict(stage_costs(lambda seen: load(model, views=seen), changed))
 
-    base = larger()
+    def page(seen: Views) -> dict[str, Cost]:
+        context = text + int(seen.image_tokens)
+        return costs(Workload(seen, 1, context, context))
+
+    base = costs(workload)
     changes = {
-        f"twice the batch: $B = {2 * workload.batch}$": larger(batch=2),
-        f"twice the context: $S = {2 * tokens}$": larger(context=2 * tokens),
-        f"twice the cache: $K = {2 * tokens}$": larger(cached=2 * tokens),
-        f"a global view of twice the side: $I_g = {2 * size}$": larger(
-            Views(2 * size, views.tile_size, views.columns, views.rows), context=2 * tokens
+        f"twice the batch: $B = {2 * workload.batch}$": costs(Workload(views, 2, tokens, tokens)),
+        f"twice the context: $S = {2 * tokens}$": costs(Workload(views, 1, 2 * tokens, tokens)),
+        f"twice the cache: $K = {2 * tokens}$": costs(Workload(views, 1, tokens, 2 * tokens)),
+        f"a global view of twice the side: $I_g = {2 * size}$": page(
+            Views(2 * size, views.tile_size, views.columns, views.rows)
         ),
-        "no crops: $C = 0$": larger(Views(size, TILE_SIZE, 0, 0)),
+        "no crops: $C = 0$": page(Views(size, TILE_SIZE, 0, 0)),
     }
     return [
         GrowthRow(
@@ -53,10 +55,10 @@ def growth_rows(model: str, workload: Workload) -> list[GrowthRow]:
                     float(as_rational(cost.flops) / as_rational(base[stage].flops)),
                     float(as_rational(cost.bytes_moved) / as_rational(base[stage].bytes_moved)),
                 )
-                for stage, cost in costs.items()
+                for stage, cost in changed.items()
             },
         )
-        for change, costs in changes.items()
+        for change, changed in changes.items()
     ]
 
 

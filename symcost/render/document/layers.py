@@ -66,7 +66,7 @@ class LayerSection:
     operators: Sequence[OperatorRow]
 
 
-def _sizes(config: DeepseekOCRConfig) -> dict[str, dict[sp.Symbol, int]]:
+def sizes_of(config: DeepseekOCRConfig) -> dict[str, dict[sp.Symbol, int]]:
     """The model's own sizes by the name of the set."""
     sam, clip, text = config.sam, config.clip, config.decoder
     in_sam = {
@@ -99,7 +99,7 @@ def layer_section(config: DeepseekOCRConfig, layer: GeneralLayer) -> LayerSectio
     """Everything that the document shows of a layer."""
     graph = layer.graph()
     cost = cost_of(graph, Execution.EAGER)
-    sizes = {s: v for s, v in _sizes(config)[layer.sizes].items() if s in cost.free_symbols}
+    sizes = {s: v for s, v in sizes_of(config)[layer.sizes].items() if s in cost.free_symbols}
     bound = cost.bind(sizes)
     headline = next(headline for headline in _HEADLINES if headline.of(cost) != 0)
     return LayerSection(
