@@ -45,7 +45,7 @@ def routed_experts(
 
     Every token-expert pair is one row: work does not depend on the routing. How many distinct
     experts are read does; stated is the most that t tokens with k choices can touch, min(E, k·t),
-    which is exact for one token and for many.
+    exact for one token and an upper bound for more.
     """
     tokens, chosen = numbers.shape
     pairs, size = tokens * chosen, as_expr(features)
