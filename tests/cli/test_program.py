@@ -103,6 +103,13 @@ def test_counts_of_the_real_code(arguments, path, flops):
     assert cost["matrix_flops"] == flops
 
 
+def test_bytes_of_the_real_projector():
+    """FACTS.md, seen by a dispatch mode on the port in bf16: 256 rows of 2048 features."""
+    shown = report("--mode", "base", "--reference", "transformers")
+    part = shown["stages"]["vision"]["parts"]["projector"]
+    assert (part["bytes_read"], part["bytes_written"]) == (6_294_016, 655_360)
+
+
 def test_text_alone_has_no_vision():
     shown = report("--no-image", "--prompt-tokens", "9")
     assert shown["workload"]["context_len"] == 10

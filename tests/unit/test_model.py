@@ -632,3 +632,23 @@ def stage_figures(model: DeepseekOCRModel, batch, tokens, cached) -> list[dict]:
 @cache
 def symbolic_figures(execution: Execution) -> list[dict]:
     return stage_figures(symcost.load("deepseek-ocr", execution=execution), B, S, K)
+
+
+def test_layers_without_a_path_hold_weights_of_their_own():
+    vision, decoder, head = (symcost.FixedLayer(Cost.of(weight_bytes=n)) for n in (1000, 7, 500))
+    model = DeepseekOCRModel.from_layers(vision, decoder, 3, head)
+    model.start_prefill(10, 1)
+    assert model.get_forward_cost().weight_bytes == 1000 + 3 * 7 + 500
+
+
+@pytest.mark.parametrize("layer", [5, "decoder", object()])
+def test_what_is_no_layer_is_refused(layer):
+    with pytest.raises(StageError, match=r"get_forward_cost\(\) and get_backward_cost\(\)"):
+        DeepseekOCRModel.from_layers(None, layer, 1)
+
+
+def test_a_context_shorter_than_the_image_is_refused():
+    model = symcost.load("deepseek-ocr", views=symcost.views_of_page(1654, 2339))
+    with pytest.raises(StageError, match="context_len is 902; the image alone takes 903 tokens"):
+        model.start_prefill(902, 1)
+    assert model.operation_mode is None
