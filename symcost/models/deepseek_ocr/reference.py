@@ -45,11 +45,15 @@ VENDOR_PATHS = MappingProxyType(
     {
         "model.vision_tower.sam_encoder": "model.sam_model",
         "model.vision_tower.sam_encoder.layers.N": "model.sam_model.blocks.N",
+        "model.vision_tower.sam_encoder.neck": "model.sam_model.neck",
         "model.vision_tower.sam_encoder.proj.conv1": "model.sam_model.net_2",
         "model.vision_tower.sam_encoder.proj.conv2": "model.sam_model.net_3",
         "model.vision_tower.vision_encoder": "model.vision_model",
         "model.vision_tower.vision_encoder.encoder.layers.N": (
             "model.vision_model.transformer.layers.N"
+        ),
+        "model.vision_tower.vision_encoder.encoder.layers.N.self_attn.q_proj, k_proj, v_proj": (
+            "model.vision_model.transformer.layers.N.self_attn.qkv_proj"
         ),
         "model.multi_modal_projector": "model.projector.layers",
         "model.language_model.embed_tokens": "model.embed_tokens",
