@@ -96,7 +96,7 @@ def _stated(path: str, amount: Size) -> Expr:
     return formula
 
 
-def simplest(formula: Expr) -> Amount:
+def simplest(formula: Amount) -> Any:
     """A number as a Python number, a formula as it is."""
     if isinstance(formula, sp.Integer):
         return int(formula)
@@ -287,7 +287,7 @@ class Cost(Mapping[Resource, Quantity]):
         DomainError
             A number lies outside its symbol's domain.
         """
-        numbers = {s: as_number(v) for s, v in values.items() if not _is_formula(v)}
+        numbers = {s: simplest(v) for s, v in values.items() if not _is_formula(v)}
         evaluator = Evaluator(numbers)
         if self.free_symbols <= numbers.keys():
             return self.each(
@@ -306,7 +306,7 @@ class Cost(Mapping[Resource, Quantity]):
         DomainError
             A value lies outside its symbol's domain.
         """
-        evaluator = Evaluator({symbol: as_number(value) for symbol, value in bindings.items()})
+        evaluator = Evaluator({symbol: simplest(value) for symbol, value in bindings.items()})
         return self.each(lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount))))
 
     def at(self, path: str) -> Self:
@@ -397,13 +397,6 @@ class Cost(Mapping[Resource, Quantity]):
 
 def _is_formula(amount: Amount) -> bool:
     return isinstance(amount, sp.Expr) and not isinstance(amount, sp.Rational)
-
-
-def as_number(amount: Amount) -> Number:
-    """A sympy number as a Python number; anything else as it is."""
-    if isinstance(amount, sp.Rational):
-        return Fraction(int(amount.p), int(amount.q))
-    return amount
 
 
 def as_rational(amount: Amount) -> Expr:

@@ -21,8 +21,8 @@ from symcost.models.deepseek_ocr.vision import PARTS
 from symcost.stages import Stage, SyntheticKVCache, over_tokens
 from symcost.symbols import B, K, S, T
 
-DEFAULT_PAGE = "1654x2339"
-"""A page of A4 at 200 dots per inch."""
+DEFAULT_PAGE = (1654, 2339)
+"""Width and height in pixels of a page of A4 at 200 dots per inch."""
 DEFAULT_PROMPT_TOKENS = 20
 """Text tokens of a short instruction."""
 
@@ -132,7 +132,8 @@ class Workload:
         elif not no_image:
             name = "gundam" if mode is None else mode
             mode_named(name)
-            views = views_of_page(*page_size(DEFAULT_PAGE if image is None else image), name)
+            page = DEFAULT_PAGE if image is None else page_size(image)
+            views = views_of_page(*page, name)
         text = DEFAULT_PROMPT_TOKENS if prompt_tokens is None else prompt_tokens
         _at_least(0, "prompt-tokens", text)
         image_tokens = 0 if views is None else int(views.image_tokens)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sympy as sp
+
 from symcost.cost import Cost, as_rational
 from symcost.execution import Execution
 from symcost.figures import METRICS
@@ -15,25 +17,22 @@ from symcost.models.deepseek_ocr.config import published
 from symcost.models.deepseek_ocr.geometry import MODES, TILE_SIZE, Views, views_of_page
 from symcost.models.deepseek_ocr.reference import REFERENCES, VENDOR_PATHS
 from symcost.models.deepseek_ocr.vision import PARTS
-from symcost.models.deepseek_ocr.workload import Workload, stage_costs
+from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, stage_costs
 from symcost.operators import OPERATORS
 from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
 from symcost.render.document.example import (
     bindings_of,
     example_reports,
     execution_rows,
-    geometry_of,
+    page_facts,
     peaks,
     worked_tables,
 )
 from symcost.render.document.growth import crossings, growth_rows, shares
 from symcost.render.document.layers import layer_section
 from symcost.render.document.stages import differences, stage_section
-from symcost.render.formulas import latex
 from symcost.stages import over_tokens
-from symcost.symbols import CATALOGUE, C, w_w
-
-EXAMPLE_PAGE = (1654, 2339)
+from symcost.symbols import CATALOGUE, C, K, S, w_w
 
 
 def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dict[str, Any]:
@@ -46,19 +45,23 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
     """
     config = published()
     stages = by_reference["vendor"][Execution.EAGER]
+    views = views_of_page(*DEFAULT_PAGE)
     workload = Workload.from_options()
     example = example_reports(model, workload)
-    bindings = bindings_of(workload)
+    bindings = bindings_of(workload, views)
+    decoder = sp.expand(stages["prefill"].parts["decoder"].matrix_flops)
     return {
         "model": model,
         "config": config,
         "parameters": _parameters(stages),
+        "moe_layers": config.decoder.layers - config.decoder.dense_layers,
+        "vision_features": config.sam.downsample[1] + config.clip.hidden,
         "workload": workload,
-        "page": EXAMPLE_PAGE,
+        "views": views,
+        "page": page_facts(workload, views, config),
         "example": example,
         "headline": example[Execution.EAGER].markdown(),
         "symbols": [info for info in CATALOGUE.values() if info.symbol != C],
-        "crops": CATALOGUE["C"],
         "metrics": METRICS,
         "labels": LABELS,
         "modes": _modes(model),
@@ -77,13 +80,12 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
         "generation": displayed(
             "matrix FLOPs of T tokens", over_tokens(stages["decode"]).matrix_flops
         ),
-        "geometry": geometry_of(workload),
+        "attention_term": math(decoder.coeff(S, 2) * S**2),
+        "cache_growth": int(stages["decode"].bind(bindings | {K: 0}).kv_bytes),
         "executions": execution_rows(example),
-        "growth": growth_rows(model, workload),
+        "growth": growth_rows(model, workload, views),
         "crossings": crossings(stages, by_reference["vendor"][Execution.IDEAL], bindings),
-        "shares": shares(example[Execution.EAGER].stages),
-        "latex": latex,
-        "math": math,
+        "shares": shares(example[Execution.EAGER].stages["prefill"]),
         "human": unbroken,
         "digits": digits,
     }
@@ -111,7 +113,7 @@ def _modes(model: str) -> list[ModeRow]:
     rows = []
     for name in MODES:
         workload = Workload.from_options(mode=name)
-        views = views_of_page(*EXAMPLE_PAGE, name)
         costs = stage_costs(lambda seen: load(model, views=seen), workload)
+        views = views_of_page(*DEFAULT_PAGE, name)
         rows.append(ModeRow(name, views, workload.image_tokens, workload.vision_tokens, costs))
     return rows

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
 from symcost.cost import Amount, as_rational
 from symcost.exact import Evaluator, Number
 from symcost.execution import Execution
-from symcost.figures import METRICS, figure
+from symcost.figures import figure
 from symcost.models import load
-from symcost.models.deepseek_ocr.geometry import Views
+from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
+from symcost.models.deepseek_ocr.geometry import Views, queries
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.models.deepseek_ocr.workload import Workload, stage_costs
+from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, stage_costs
 from symcost.render.document.display import SHOWN, Stages, digits, math
 from symcost.render.formulas import Group, groups
 from symcost.render.report import Report
-from symcost.symbols import B, C, Expr, I_g, I_t, K, S, n_h, n_w
+from symcost.symbols import B, C, Expr, I_g, I_t, K, S, ceil_div, n_h, n_w
 
 
 def example_reports(model: str, workload: Workload) -> dict[str, Report]:
@@ -31,9 +33,8 @@ def _report(model: str, workload: Workload, execution: Execution) -> Report:
     return Report(model, "vendor", execution.value, workload.as_dict(), stages)
 
 
-def bindings_of(workload: Workload) -> dict[sp.Symbol, Number]:
+def bindings_of(workload: Workload, views: Views) -> dict[sp.Symbol, Number]:
     """The numbers that a workload gives to the symbols of the stages."""
-    views = workload.views or Views(64, 64, 0, 0)
     return {
         B: workload.batch,
         S: workload.context_len,
@@ -47,14 +48,23 @@ def bindings_of(workload: Workload) -> dict[sp.Symbol, Number]:
     }
 
 
-def geometry_of(workload: Workload) -> dict[str, int]:
-    """Features a side of either view, and the crop grid."""
-    views = workload.views or Views(64, 64, 0, 0)
+def page_facts(workload: Workload, views: Views, config: DeepseekOCRConfig) -> dict[str, Any]:
+    """What the text says of the example page: features a side, grid, tokens, padding of windows."""
+    width, height = DEFAULT_PAGE
+    window = config.sam.window * config.sam.patch
     return {
-        "q": int(views.base_size) // 64,
-        "t": int(views.tile_size) // 64,
+        "width": width,
+        "height": height,
+        "ratio": width / height,
+        "q": int(queries(views.base_size)),
+        "t": int(queries(views.tile_size)),
         "columns": int(views.columns),
         "rows": int(views.rows),
+        "crops": int(views.crops),
+        "text_tokens": workload.context_len - workload.image_tokens - 1,
+        "window_pixels": window,
+        "windows": int(ceil_div(views.base_size, window)),
+        "padded_pixels": int(ceil_div(views.base_size, window)) * window,
     }
 
 
@@ -71,8 +81,6 @@ class Worked:
     """A formula of the worked example, term by term."""
 
     where: str
-    metric: str
-    meaning: str
     terms: Sequence[TermRow]
     total: str
 
@@ -93,7 +101,7 @@ def worked_tables(stages: Stages, bindings: Mapping[sp.Symbol, Number]) -> dict[
                     TermRow(math(term), digits(evaluator(term))) for term in _flat(groups(amount))
                 ]
                 total = digits(evaluator(as_rational(amount)))
-                worked = Worked(f"{stage} / {part}", metric, METRICS[metric], rows, total)
+                worked = Worked(f"{stage} / {part}", rows, total)
                 tables.setdefault(metric, []).append(worked)
     return tables
 

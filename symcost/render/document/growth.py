@@ -24,9 +24,8 @@ class GrowthRow:
     factors: Mapping[str, tuple[float, float]]
 
 
-def growth_rows(model: str, workload: Workload) -> list[GrowthRow]:
+def growth_rows(model: str, workload: Workload, views: Views) -> list[GrowthRow]:
     """Factors by which one change at a time multiplies the cost of each stage."""
-    views = workload.views or Views(64, 64, 0, 0)
     size, tokens = int(views.base_size), workload.context_len
     text = tokens - workload.image_tokens
 
@@ -130,18 +129,10 @@ def _first(difference: Expr, symbol: sp.Symbol, bindings: Mapping[sp.Symbol, Num
     return high * step
 
 
-def shares(stages: Mapping[str, Cost]) -> dict[str, dict[str, float]]:
-    """The share of each part in the FLOPs of its stage."""
-    prefill = stages["prefill"]
+def shares(prefill: Cost) -> dict[str, float]:
+    """The share of each part in the FLOPs of a prefill, in percent."""
     parts = {**prefill.parts["vision"].parts, **prefill.parts}
-    del parts["vision"]
     return {
-        "prefill": {
-            name: float(as_rational(p.flops) / as_rational(prefill.flops))
-            for name, p in parts.items()
-        },
-        "decode": {
-            name: float(as_rational(p.flops) / as_rational(stages["decode"].flops))
-            for name, p in stages["decode"].parts.items()
-        },
+        name: float(100 * as_rational(part.flops) / as_rational(prefill.flops))
+        for name, part in parts.items()
     }
