@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -16,6 +14,7 @@ from symcost.models.deepseek_ocr import decoder, vision
 from symcost.models.deepseek_ocr.config import from_dict
 from symcost.models.deepseek_ocr.geometry import Views
 from symcost.models.deepseek_ocr.reference import REFERENCES
+from symcost.paths import expanded
 from symcost.tensor import Tensor
 from tests.oracles.layer_cases import CONFIG, PORT
 
@@ -32,33 +31,8 @@ def weights_of(reference: str) -> dict[str, Tensor]:
     return {path: weight for graph in graphs for path, weight in graph.weights.items()}
 
 
-def expanded(path: str) -> Iterator[str]:
-    """The paths that one with a range of layers stands for: layers.0-1,3 is 0, 1 and 3."""
-    ranges = re.search(r"(?<=\blayers\.)[\d,-]+", path)
-    if ranges is None:
-        yield path
-        return
-    for run in ranges.group().split(","):
-        first, _, last = run.partition("-")
-        for number in range(int(first), int(last or first) + 1):
-            yield f"{path[: ranges.start()]}{number}{path[ranges.end() :]}"
-
-
 def shape_of(weight: Tensor) -> tuple[int, ...]:
     return tuple(evaluate(size, {}) for size in weight.shape)
-
-
-@pytest.mark.parametrize(
-    ("path", "paths"),
-    [
-        ("norm.weight", ["norm.weight"]),
-        ("a.layers.7.b", ["a.layers.7.b"]),
-        ("a.layers.0-1,3.b", ["a.layers.0.b", "a.layers.1.b", "a.layers.3.b"]),
-        ("layers.10-11.b", ["layers.10.b", "layers.11.b"]),
-    ],
-)
-def test_ranges_expand(path, paths):
-    assert list(expanded(path)) == paths
 
 
 def test_names_and_shapes_are_the_ports():

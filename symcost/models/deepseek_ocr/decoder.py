@@ -12,8 +12,9 @@ from symcost.layers.norm import rms_norm
 from symcost.layers.position import rotary_tables
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.models.deepseek_ocr.geometry import Views, queries
-from symcost.models.deepseek_ocr.reference import Reference, indexes
+from symcost.models.deepseek_ocr.reference import Reference
 from symcost.operators import add
+from symcost.paths import indexes
 from symcost.symbols import FLOAT32_WIDTH, INDEX_WIDTH, B, K, S, w_a
 from symcost.tensor import Tensor
 

@@ -11,6 +11,7 @@ from symcost.cost import Cost, StageCost
 from symcost.errors import InputError, StageError
 from symcost.exact import Number
 from symcost.execution import Execution
+from symcost.graph import Graph
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, published
 from symcost.models.deepseek_ocr.decoder import decoder, head
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
@@ -218,20 +219,34 @@ class DeepseekOCRModel:
         """The cost of the gradients of the present stage."""
         return self._cost(lambda layer: layer.get_backward_cost())
 
-    def _cost(self, ask: Callable[[Layer], Cost]) -> StageCost:
+    @property
+    def graphs(self) -> dict[str, Graph]:
+        """The graphs of the present stage by part; layers known by their figures have none."""
+        layers = self._running()
+        return {part: x.graph for part, x in layers.items() if isinstance(x, GraphLayer)}
+
+    def _running(self) -> dict[str, Layer]:
+        """What runs in the present stage, by part."""
         if self._stage is None:
             raise StageError("no stage: call start_vision, start_prefill or start_decode first")
         if self._stage is Stage.VISION:
-            cost = ask(self._require_vision())
-            return StageCost(cost.entries, cost.parts).bind(self._bindings)
-        parts: dict[str, Cost] = {}
+            return {"vision": self._require_vision()}
+        layers: dict[str, Layer] = {}
         prefill = self._stage is Stage.PREFILL
         if prefill and self._vision_layer is not None:
-            parts["vision"] = ask(self._vision_layer)
+            layers["vision"] = self._vision_layer
         layer = self._prefill_decoder if prefill else self._step_decoder
-        parts["decoder"] = self._num_decoder_layers * ask(layer or self._require_decoder())
+        layers["decoder"] = layer or self._require_decoder()
         if self._head_layer is not None:
-            parts["lm_head"] = ask(self._head_layer)
+            layers["lm_head"] = self._head_layer
+        return layers
+
+    def _cost(self, ask: Callable[[Layer], Cost]) -> StageCost:
+        parts = {part: ask(layer) for part, layer in self._running().items()}
+        if self._stage is Stage.VISION:
+            vision = parts["vision"]
+            return StageCost(vision.entries, vision.parts).bind(self._bindings)
+        parts["decoder"] = self._num_decoder_layers * parts["decoder"]
         return StageCost.together(**parts).bind(self._bindings)
 
     @property

@@ -72,14 +72,3 @@ def reference_named(name: str) -> Reference:
     if name not in REFERENCES:
         raise InputError(f"reference is {name!r}; allowed: {', '.join(REFERENCES)}")
     return REFERENCES[name]
-
-
-def indexes(numbers: list[int]) -> str:
-    """Layer numbers as a path shows them: 0-1,3-4,6."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

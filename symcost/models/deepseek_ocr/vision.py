@@ -11,8 +11,9 @@ from symcost.layers.position import absolute_grid
 from symcost.layers.window import partition, unpartition
 from symcost.models.deepseek_ocr.config import ClipConfig, DeepseekOCRConfig, SamConfig
 from symcost.models.deepseek_ocr.geometry import Views
-from symcost.models.deepseek_ocr.reference import Reference, indexes
+from symcost.models.deepseek_ocr.reference import Reference
 from symcost.operators import add, concat
+from symcost.paths import indexes
 from symcost.symbols import B, Size
 from symcost.tensor import Tensor
 

@@ -9,6 +9,7 @@ import sympy as sp
 
 from symcost.cost import Cost, StageCost
 from symcost.errors import InputError
+from symcost.exact import Number
 from symcost.models.deepseek_ocr.geometry import (
     TILE_SIZE,
     Views,
@@ -18,8 +19,9 @@ from symcost.models.deepseek_ocr.geometry import (
 )
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.vision import PARTS
+from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import Stage, SyntheticKVCache, over_tokens
-from symcost.symbols import B, K, S, T
+from symcost.symbols import B, C, I_g, I_t, K, S, T, n_h, n_w
 
 DEFAULT_PAGE = (1654, 2339)
 """Width and height in pixels of a page of A4 at 200 dots per inch."""
@@ -70,6 +72,20 @@ class Workload:
     def vision_tokens(self) -> int:
         """Tokens of the image as the paper counts them."""
         return 0 if self.views is None else int(self.views.vision_tokens)
+
+    @property
+    def bindings(self) -> dict[sp.Symbol, Number]:
+        """The numbers that the workload gives to the symbols of the stages, and bf16 widths."""
+        sizes: dict[sp.Symbol, Number] = {B: self.batch, S: self.context_len, K: self.cached}
+        if self.views is not None:
+            sizes |= {
+                I_g: int(self.views.base_size),
+                I_t: int(self.views.tile_size),
+                n_w: int(self.views.columns),
+                n_h: int(self.views.rows),
+                C: int(self.views.crops),
+            }
+        return sizes | Widths().bindings
 
     def as_dict(self) -> dict[str, int | list[int] | None]:
         """The sizes as the report shows them; a grid of no crops is 1 × 1."""

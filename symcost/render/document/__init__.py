@@ -21,7 +21,6 @@ from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, stage_c
 from symcost.operators import OPERATORS
 from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
 from symcost.render.document.example import (
-    bindings_of,
     example_reports,
     execution_rows,
     page_facts,
@@ -48,7 +47,7 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
     views = views_of_page(*DEFAULT_PAGE)
     workload = Workload.from_options()
     example = example_reports(model, workload)
-    bindings = bindings_of(workload, views)
+    bindings = workload.bindings
     decoder = sp.expand(stages["prefill"].parts["decoder"].matrix_flops)
     return {
         "model": model,

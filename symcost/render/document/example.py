@@ -15,12 +15,11 @@ from symcost.figures import figure
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.models.deepseek_ocr.geometry import Views, queries
-from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, stage_costs
 from symcost.render.document.display import SHOWN, Stages, digits, math
 from symcost.render.formulas import Group, groups
 from symcost.render.report import Report
-from symcost.symbols import B, C, Expr, I_g, I_t, K, S, ceil_div, n_h, n_w
+from symcost.symbols import Expr, ceil_div
 
 
 def example_reports(model: str, workload: Workload) -> dict[str, Report]:
@@ -31,21 +30,6 @@ def example_reports(model: str, workload: Workload) -> dict[str, Report]:
 def _report(model: str, workload: Workload, execution: Execution) -> Report:
     stages = stage_costs(lambda views: load(model, views=views, execution=execution), workload)
     return Report(model, "vendor", execution.value, workload.as_dict(), stages)
-
-
-def bindings_of(workload: Workload, views: Views) -> dict[sp.Symbol, Number]:
-    """The numbers that a workload gives to the symbols of the stages."""
-    return {
-        B: workload.batch,
-        S: workload.context_len,
-        K: workload.cached,
-        I_g: int(views.base_size),
-        I_t: int(views.tile_size),
-        n_w: int(views.columns),
-        n_h: int(views.rows),
-        C: int(views.crops),
-        **Widths().bindings,
-    }
 
 
 def page_facts(workload: Workload, views: Views, config: DeepseekOCRConfig) -> dict[str, Any]:
