@@ -1,0 +1,1 @@
+"""Tracing the real model with symbolic sizes, and the proofs that follow from it."""
