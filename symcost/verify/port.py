@@ -64,17 +64,29 @@ def _without_values() -> Iterator[None]:
         yield
 
 
-def pixels(model: torch.nn.Module, count: Sizes, side: Sizes) -> torch.Tensor:
-    """So many square views, where the model's parameters lie."""
-    parameter = next(model.parameters())
-    return torch.zeros(count, 3, side, side, device=parameter.device, dtype=parameter.dtype)
+def _like(parameter: torch.Tensor) -> dict[str, Any]:
+    return {"device": parameter.device, "dtype": parameter.dtype}
+
+
+def _pixels(model: Any, count: Sizes, side: Sizes) -> torch.Tensor:
+    kernel = model.model.vision_tower.sam_encoder.patch_embed.projection.weight
+    return torch.zeros(count, kernel.shape[1], side, side, **_like(kernel))
+
+
+def run_tower(model: Any, views: Sizes, side: Sizes) -> torch.Tensor:
+    """The projected features of so many views of one side, as one call of the vision tower."""
+    inner = model.model
+    seen = inner.vision_tower(_pixels(model, views, side)).last_hidden_state
+    features: torch.Tensor = inner.multi_modal_projector(seen)
+    return features
 
 
 def _images(model: Any, batch: int, views: Views) -> dict[str, Any]:
     crops = int(views.crops)
+    tiles = _pixels(model, batch * crops, int(views.tile_size)) if crops else None
     return {
-        "pixel_values": pixels(model, batch, int(views.base_size)),
-        "pixel_values_local": pixels(model, batch * crops, int(views.tile_size)) if crops else None,
+        "pixel_values": _pixels(model, batch, int(views.base_size)),
+        "pixel_values_local": tiles,
         "num_local_patches": [crops] * batch,
         "patches_grid": [[int(views.columns), int(views.rows)]] * batch,
     }
@@ -93,7 +105,7 @@ def run_decoder(
 
     The cache holds the tokens afterwards.
     """
-    ids = torch.zeros(batch, tokens, dtype=torch.long, device=next(model.parameters()).device)
+    ids = torch.zeros(batch, tokens, dtype=torch.long, device=model.lm_head.weight.device)
     images = {} if views is None else _images(model, int(batch), views)
     with _without_values():
         result = model(ids, **images, attention_mask=FULL_ATTENTION, past_key_values=past)
@@ -103,20 +115,38 @@ def run_decoder(
 
 def cache_of(model: Any, batch: Sizes, tokens: Sizes) -> DynamicCache:
     """The real cache, with so many tokens of each sequence in every layer."""
-    config, past = model.config.text_config, DynamicCache()
-    parameter = next(model.parameters())
-    size = config.head_dim or config.hidden_size // config.num_attention_heads
-    for layer in range(config.num_hidden_layers):
+    past = DynamicCache()
+    for index, layer in enumerate(model.model.language_model.layers):
+        block, weight = layer.self_attn, layer.self_attn.k_proj.weight
+        heads = weight.shape[0] // block.head_dim
         keys, values = (
-            torch.empty(
-                batch,
-                config.num_key_value_heads,
-                tokens,
-                size,
-                dtype=parameter.dtype,
-                device=parameter.device,
-            )
-            for _ in range(2)
+            torch.empty(batch, heads, tokens, block.head_dim, **_like(weight)) for _ in range(2)
         )
-        past.update(keys, values, layer)
+        past.update(keys, values, index)
     return past
+
+
+def run_attention(
+    model: Any, layer: int, batch: Sizes, tokens: Sizes, past: DynamicCache
+) -> torch.Tensor:
+    """The attention block of one decoder layer on what is cached, without the rest of the model."""
+    block = model.model.language_model.layers[layer].self_attn
+    weight = block.q_proj.weight
+    hidden = torch.zeros(batch, tokens, weight.shape[1], requires_grad=True, **_like(weight))
+    tables = tuple(torch.zeros(1, tokens, block.head_dim, **_like(weight)) for _ in range(2))
+    attended: torch.Tensor = block(hidden, tables, attention_mask=None, past_key_values=past)[0]
+    return attended
+
+
+def with_vision_in_memory(model: Any) -> Any:
+    """The model with zeros in real memory for its vision tower and projector, for fvcore."""
+    inner = model.model
+    for module in (inner.vision_tower, inner.multi_modal_projector):
+        module.to_empty(device="cpu")
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.data.zero_()
+    for name in ("image_newline", "view_separator"):
+        setattr(
+            inner, name, torch.nn.Parameter(torch.zeros_like(getattr(inner, name), device="cpu"))
+        )
+    return model
