@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from symcost.errors import OperatorError
 from symcost.verify.counters import Count
 
 
@@ -133,3 +134,15 @@ def undeclared(
     known = {name for spot in declared if spot.counter is counter for name in spot.operators}
     missed: Mapping[str, str] = count.uncounted
     return [Undeclared(counter, name, path) for name, path in missed.items() if name not in known]
+
+
+def require_declared(counter: Counter, count: Count) -> None:
+    """Raise where an operator went uncounted without being declared.
+
+    Raises
+    ------
+    OperatorError
+        There is one; the message names it, its module and what to do.
+    """
+    for gap in undeclared(counter, count):
+        raise OperatorError(str(gap))

@@ -25,6 +25,8 @@ class Grid:
         For the backward pass.
     fvcore_vision, fvcore_prefill, fvcore_decode : tuple of Workload
         For fvcore. Its pages run in real memory, so they are small or few.
+    static : tuple of Workload
+        For the static analyzer: pages with a prompt and a step.
     """
 
     vision: tuple[Workload, ...]
@@ -36,6 +38,7 @@ class Grid:
     fvcore_vision: tuple[Workload, ...]
     fvcore_prefill: tuple[Workload, ...]
     fvcore_decode: tuple[Workload, ...]
+    static: tuple[Workload, ...]
 
     def as_dict(self) -> dict[str, list[dict[str, object]]]:
         """The workloads as JSON shows them."""
@@ -46,12 +49,17 @@ class Grid:
 
 
 def page(
-    side: int, batch: int, crops: Crops = NO_CROPS, *, tile: int = TILE_SIZE, text: int = 1
+    side: int,
+    batch: int,
+    crops: Crops = NO_CROPS,
+    *,
+    tile: int = TILE_SIZE,
+    text: int = 1,
+    cached: int = 0,
 ) -> Workload:
-    """A batch of pages, each with so many text tokens beside it."""
+    """A batch of pages, each with so many text tokens beside it, on so many cached tokens."""
     views = Views(side, tile, *crops)
-    tokens = int(views.image_tokens) + text
-    return Workload(views, batch, tokens, 0)
+    return Workload(views, batch, int(views.image_tokens) + text, cached)
 
 
 def text(batch: int, tokens: int, cached: int = 0) -> Workload:
@@ -109,6 +117,7 @@ FULL = Grid(
             for batch, crops in product(BATCHES, CROPS[::3])
         ),
         page(640, 1, (3, 1), text=20),
+        page(576, 2, (1, 2), cached=77),
         *_texts(BATCHES, LENGTHS),
         *PIECES,
     ),
@@ -116,7 +125,7 @@ FULL = Grid(
     vision_backward=(page(512, 1), page(1024, 2, (2, 3)), page(640, 8, (1, 2)), page(1280, 1)),
     prefill_backward=(
         page(512, 2, (1, 2)),
-        page(1024, 1, (2, 3), text=20),
+        page(1024, 1, (2, 3), text=20, cached=30),
         text(1, 1),
         text(8, 33),
         text(2, 1203),
@@ -131,18 +140,29 @@ FULL = Grid(
     ),
     fvcore_prefill=tuple(_texts(BATCHES, (1, 2, 7, 64, 129, 400, 513, 1203))) + PIECES,
     fvcore_decode=tuple(_steps(BATCHES, (0, 1, 64, 511, 1024, 4095, 4096))),
+    static=(
+        page(512, 1, text=20, cached=93),
+        page(320, 2, (2, 1), tile=128, text=7, cached=511),
+        page(64, 8, (2, 3), tile=64, text=1203, cached=4096),
+    ),
 )
 """All sizes: up to ten minutes on two cores."""
 
 QUICK = Grid(
     vision=(page(1024, 1, (2, 3)), page(576, 2), page(512, 8, (1, 2)), page(64, 1), page(1280, 2)),
-    prefill=(page(1024, 1, (2, 3), text=21), *_texts((1, 2, 8), (1, 7, 273, 1203)), PIECES[0]),
+    prefill=(
+        page(1024, 1, (2, 3), text=21),
+        page(64, 2, cached=7),
+        *_texts((1, 2, 8), (1, 7, 273, 1203)),
+        PIECES[0],
+    ),
     decode=tuple(_steps(BATCHES, (0, 1, 400, 4096))),
     vision_backward=(page(640, 2, (1, 2)),),
-    prefill_backward=(page(512, 2, (2, 1)), text(2, 33), text(1, 7, 63)),
+    prefill_backward=(page(512, 2, (2, 1), cached=3), text(2, 33), text(1, 7, 63)),
     decode_backward=(text(2, 1, 400),),
-    fvcore_vision=(page(64, 1, (2, 1), tile=128), page(320, 1)),
+    fvcore_vision=(page(64, 1, (2, 1), tile=320), page(320, 1)),
     fvcore_prefill=(text(1, 1), text(2, 129), PIECES[0]),
     fvcore_decode=(text(1, 1, 1), text(8, 1, 4096)),
+    static=(page(128, 2, (2, 1), tile=64, text=20, cached=400),),
 )
 """A few of each: less than a minute."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, TypeAlias
 from unittest import mock
 
@@ -126,6 +127,15 @@ def cache_of(model: Any, batch: Sizes, tokens: Sizes) -> DynamicCache:
     return past
 
 
+def filled_cache(model: Any, batch: int, tokens: int) -> DynamicCache:
+    """The real cache as a prefill of so many tokens leaves it."""
+    past = DynamicCache()
+    if tokens:
+        with torch.no_grad():
+            run_decoder(model, batch, tokens, past)
+    return past
+
+
 def run_attention(
     model: Any, layer: int, batch: Sizes, tokens: Sizes, past: DynamicCache
 ) -> torch.Tensor:
@@ -150,3 +160,31 @@ def with_vision_in_memory(model: Any) -> Any:
             inner, name, torch.nn.Parameter(torch.zeros_like(getattr(inner, name), device="cpu"))
         )
     return model
+
+
+class Real:
+    """The real model, on the meta device and with its vision tower in memory for fvcore."""
+
+    @cached_property
+    def meta(self) -> Any:
+        """All of it without memory."""
+        return port()
+
+    @cached_property
+    def in_memory(self) -> Any:
+        """The vision tower in real memory, the rest without."""
+        return with_vision_in_memory(port(dtype=torch.float32))
+
+    @cached_property
+    def modules(self) -> tuple[str, ...]:
+        """Every module path of the real model; the whole is the path ""."""
+        return tuple(path for path, _ in self.meta.named_modules())
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Every module path and the path of every parameter."""
+        return self.modules + tuple(path for path, _ in self.meta.named_parameters())
+
+    def modules_in(self, path: str) -> tuple[str, ...]:
+        """A module and those inside it."""
+        return tuple(name for name in self.modules if f"{name}.".startswith(f"{path}."))

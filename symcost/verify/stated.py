@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sympy as sp
 
 from symcost.cost import MACS, VECTOR_FLOPS, Cost, Resource, StageCost, Storage
 from symcost.exact import Evaluator, Number
-from symcost.graph import Operation
+from symcost.graph import Graph
 from symcost.models import load
+from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.operators import OPERATORS
 from symcost.paths import enclosing, expanded
 from symcost.stages import Stage, SyntheticKVCache
@@ -39,12 +42,28 @@ class Share:
 
 @dataclass(frozen=True)
 class Stated:
-    """The costs of a stage, and the operators that it runs by path."""
+    """The costs of a stage, and the graphs that they are read off."""
 
-    stage: Stage
     forward: StageCost
     backward: StageCost
-    operators: Mapping[str, str]
+    graphs: Mapping[str, Graph]
+
+    @property
+    def operators(self) -> dict[str, str]:
+        """The rule that runs at each path."""
+        return {op.path: op.operator for graph in self.graphs.values() for op in graph.operations}
+
+
+def _entered(model: str, options: Mapping[str, Any]) -> Iterator[tuple[Stage, DeepseekOCRModel]]:
+    """The model in one stage after the other, with symbols for all sizes."""
+    built = load(model, reference=REFERENCE, **options)
+    if built.has_vision:
+        built.start_vision(B)
+        yield Stage.VISION, built
+    built.start_prefill(S, B, SyntheticKVCache(B, K))
+    yield Stage.PREFILL, built
+    built.start_decode(SyntheticKVCache(B, K))
+    yield Stage.DECODE, built
 
 
 def stated_stages(model: str = "deepseek-ocr", **options: Any) -> dict[Stage, Stated]:
@@ -55,25 +74,15 @@ def stated_stages(model: str = "deepseek-ocr", **options: Any) -> dict[Stage, St
     **options
         What `symcost.load` takes besides the reference.
     """
-    built = load(model, reference=REFERENCE, **options)
-    stages: dict[Stage, Stated] = {}
-    for stage in Stage:
-        if stage is Stage.VISION:
-            built.start_vision(B)
-        elif stage is Stage.PREFILL:
-            built.start_prefill(S, B, SyntheticKVCache(B, K))
-        else:
-            built.start_decode(SyntheticKVCache(B, K))
-        operations: list[Operation] = [
-            operation for graph in built.graphs.values() for operation in graph.operations
-        ]
-        stages[stage] = Stated(
-            stage,
-            built.get_forward_cost(),
-            built.get_backward_cost(),
-            {operation.path: operation.operator for operation in operations},
-        )
-    return stages
+    return {
+        stage: Stated(built.get_forward_cost(), built.get_backward_cost(), built.graphs)
+        for stage, built in _entered(model, options)
+    }
+
+
+def stage_graphs(model: str = "deepseek-ocr", **options: Any) -> dict[Stage, dict[str, Graph]]:
+    """The graphs of every stage by part, which are made faster than their costs."""
+    return {stage: built.graphs for stage, built in _entered(model, options)}
 
 
 def shares(cost: Cost, resource: Resource, factor: Expr | int = 1) -> Iterator[Share]:
@@ -91,10 +100,11 @@ def matrix_flops(cost: Cost) -> list[Share]:
 def fvcore_count(stated: Stated) -> list[Share]:
     """What fvcore counts: 1 for each multiply-accumulate, and LayerNorm by its own rule."""
     per_element = OPERATORS["layer_norm"].flops_per_element
+    operators = stated.operators
     norms = shares(stated.forward, VECTOR_FLOPS, sp.Rational(FVCORE_NORM_FLOPS, per_element))
     return [
         *shares(stated.forward, MACS),
-        *(norm for norm in norms if stated.operators.get(norm.path) == "layer_norm"),
+        *(norm for norm in norms if operators.get(norm.path) == "layer_norm"),
     ]
 
 
@@ -108,16 +118,20 @@ def cache_bytes(cost: Cost) -> list[Share]:
     return list(shares(cost, Storage(Kind.KV)))
 
 
-def by_module(given: Iterable[Share], bindings: Mapping[sp.Symbol, Number]) -> dict[str, Number]:
+@cache
+def _around(path: str) -> Mapping[str, int]:
+    """How many of the paths that one stands for lie in each module."""
+    return Counter(module for single in expanded(path) for module in enclosing(single))
+
+
+def by_module(given: Iterable[Share], evaluator: Evaluator) -> dict[str, Number]:
     """The totals of all modules at a point, by path; the whole is the path ""."""
-    evaluator = Evaluator(bindings)
     totals: dict[str, Number] = defaultdict(int)
     for share in given:
         amount = evaluator(share.amount)
         if amount:
-            for path in expanded(share.path):
-                for module in enclosing(path):
-                    totals[module] += amount
+            for module, times in _around(share.path).items():
+                totals[module] += times * amount
     return totals
 
 
@@ -129,3 +143,22 @@ def formulas_by_module(given: Iterable[Share]) -> dict[str, Expr]:
             for module in enclosing(path):
                 terms[module].append(share.amount)
     return {module: sp.Add(*amounts) for module, amounts in terms.items()}
+
+
+def digest(model: str = "deepseek-ocr") -> str:
+    """A fingerprint of everything that is compared: it changes with any formula.
+
+    Stored evidence carries the fingerprint of the formulas that it speaks of.
+    """
+    lines = []
+    for options in ({}, {"views": None}):
+        for stage, stated in stated_stages(model, **options).items():
+            for shown in (
+                matrix_flops(stated.forward),
+                matrix_flops(stated.backward),
+                fvcore_count(stated),
+                weight_bytes(stated.forward),
+                cache_bytes(stated.forward),
+            ):
+                lines += [f"{stage} {share.path} {share.amount}" for share in shown]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,259 @@
+"""The verification of a model: all runs, what they showed, and what the comparison is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from symcost.errors import SymcostError
+from symcost.exact import Number
+from symcost.models.deepseek_ocr.vision import PARTS
+from symcost.models.deepseek_ocr.workload import Workload
+from symcost.stages import Stage
+from symcost.verify.blind_spots import BLIND_SPOTS, LIMITS
+from symcost.verify.comparison import (
+    COUNTERS,
+    Difference,
+    Formulas,
+    Observation,
+    Quantity,
+    differences,
+    disagreeing,
+    silent,
+)
+from symcost.verify.grid import FULL, QUICK, Grid
+from symcost.verify.mutants import Sensitivity, sensitivity
+from symcost.verify.port import Real
+from symcost.verify.runs import ATTENTION, Target, steps
+from symcost.verify.stated import REFERENCE, by_module, digest
+from symcost.verify.static import DeepseekOCRStaticAnalyzer
+from symcost.version import __version__
+
+Progress = Callable[[str, int, int], None]
+"""Told what is going on, how many runs are done, and of how many."""
+
+SUPPORTED = "transformers 5.23.0"
+"""The version that the extra `verify` installs."""
+
+_VISION = {name: paths[0] for name, paths in PARTS.items()}
+_TEXT = {"decoder": "model.language_model", "lm_head": "lm_head"}
+_SHOWN: dict[Stage, dict[str, tuple[str, ...]]] = {
+    Stage.VISION: {name: (path,) for name, path in _VISION.items()},
+    Stage.PREFILL: {
+        "vision": tuple(_VISION.values()),
+        **{name: (path,) for name, path in _TEXT.items()},
+    },
+    Stage.DECODE: {name: (path,) for name, path in _TEXT.items()},
+}
+"""The modules of each part of a stage."""
+
+
+@dataclass
+class Row:
+    """All comparisons of a quantity for one part of a stage."""
+
+    quantity: Quantity
+    stage: str
+    part: str
+    runs: int = 0
+    stated: Number = 0
+    counted: int = 0
+
+    @property
+    def counter(self) -> str:
+        """Who counted."""
+        counter = COUNTERS.get(self.quantity)
+        return "real tensors" if counter is None else counter.value
+
+    @property
+    def difference(self) -> Number:
+        """What is stated beyond what was counted."""
+        return self.stated - self.counted
+
+
+@dataclass
+class Verification:
+    """What was compared, and how it came out."""
+
+    model: str
+    grid: Grid
+    quick: bool
+    targets: tuple[Target, ...]
+    modules: int = 0
+    comparisons: int = 0
+    worst_difference: Number = 0
+    rows: dict[tuple[Quantity, str, str], Row] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    sensitivity: Sensitivity | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that makes the verification fail, a line each."""
+        survivors = self.sensitivity.survivors if self.sensitivity else ()
+        unnoticed = [f"a wrong formula went unnoticed: {name}" for name in survivors]
+        return [*map(str, self.differences), *self.gaps, *unnoticed]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verification as JSON shows it."""
+        mutants = self.sensitivity
+        return {
+            "model": self.model,
+            "reference": REFERENCE,
+            "versions": versions(),
+            "targets": [target.value for target in self.targets],
+            "quick": self.quick,
+            "module_paths": self.modules,
+            "formulas": digest(self.model),
+            "comparisons": self.comparisons,
+            "worst_difference": int(self.worst_difference),
+            "problems": self.problems,
+            "rows": [
+                {
+                    "quantity": row.quantity.value,
+                    "counter": row.counter,
+                    "stage": row.stage,
+                    "part": row.part,
+                    "runs": row.runs,
+                    "stated": int(row.stated),
+                    "counted": row.counted,
+                    "difference": int(row.difference),
+                }
+                for row in self.rows.values()
+            ],
+            "mutants": None
+            if mutants is None
+            else {
+                "made": mutants.mutants,
+                "refused": mutants.refused,
+                "survivors": list(mutants.survivors),
+            },
+            "blind_spots": [
+                {
+                    "counter": spot.counter.value,
+                    "reason": spot.reason,
+                    "operators": list(spot.operators),
+                }
+                for spot in BLIND_SPOTS
+            ],
+            "limits": list(LIMITS),
+            "grid": self.grid.as_dict(),
+        }
+
+    def book(self, key: tuple[Quantity, str, str], stated: Number, counted: int) -> None:
+        """Book what a run showed of a part of a stage."""
+        row = self.rows.setdefault(key, Row(*key))
+        row.runs += 1
+        row.stated += stated
+        row.counted += counted
+
+    def add(self, observation: Observation, totals: dict[str, Number]) -> None:
+        """Book an observation under the parts that it shows."""
+        self.comparisons += len(observation.modules)
+        for stage, part, paths in _parts(observation):
+            self.book(
+                (observation.quantity, stage, part),
+                sum(totals.get(path, 0) for path in paths),
+                sum(observation.count.of(path) for path in paths),
+            )
+
+
+def versions() -> dict[str, str]:
+    """The versions of what evidence depends on."""
+    packages = ("torch", "transformers", "fvcore", "sympy")
+    return {"symcost": __version__, **{name: version(name) for name in packages}}
+
+
+def _parts(observation: Observation) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    if observation.within == ATTENTION:
+        yield observation.stage, "attention block", (ATTENTION,)
+        return
+    held = observation.quantity in (Quantity.PARAMETERS, Quantity.WEIGHT_BYTES)
+    stage = "model" if held else observation.stage.value
+    yield stage, "", (observation.within,)
+    parts = _SHOWN[observation.stage]
+    for name, paths in parts.items():
+        if observation.workload.views is not None or name != "vision" or held:
+            yield stage, name, paths
+
+
+def verify(
+    model: str = "deepseek-ocr",
+    *,
+    targets: tuple[Target, ...] = tuple(Target),
+    quick: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Verification:
+    """Compare what is stated with what the real model counts, up to the first difference.
+
+    Parameters
+    ----------
+    model : str
+        The model's name.
+    targets : tuple of Target
+        What to verify.
+    quick : bool
+        A few workloads instead of the full grid.
+    progress : callable
+        Told of every run.
+    """
+    grid = QUICK if quick else FULL
+    result = Verification(model, grid, quick, targets)
+    real, formulas = Real(), Formulas(model)
+    observations: list[Observation] = []
+    runs = steps(real, grid, targets)
+    workloads = grid.static if Target.CORE in targets else ()
+    total = len(runs) + len(workloads) + 1
+    try:
+        result.modules = len(real.modules)
+        for done, step in enumerate(runs):
+            progress(step.target, done, total)
+            for observation in step.run():
+                judge(result, formulas, observation)
+                observations.append(observation)
+            if result.problems:
+                return result
+        for done, workload in enumerate(workloads, len(runs)):
+            progress("static analyzer", done, total)
+            _cross_check(result, real, workload)
+    except SymcostError:
+        raise
+    except Exception as error:
+        result.gaps.append(
+            f"the real model of transformers {version('transformers')} raised "
+            f"{type(error).__name__}: {error}; its code is not the one that is verified, which is "
+            f"that of {SUPPORTED}"
+        )
+    if result.problems:
+        return result
+    progress("formulas made wrong on purpose", total - 1, total)
+    result.sensitivity = sensitivity(formulas, observations)
+    progress("done", total, total)
+    return result
+
+
+def _cross_check(result: Verification, real: Real, workload: Workload) -> None:
+    for check in DeepseekOCRStaticAnalyzer(real).cross_check(workload):
+        result.book((Quantity.STATIC, check.stage, ""), check.analytic, check.static)
+        result.comparisons += 1
+        if check.difference:
+            result.gaps.append(
+                f"static analyzer, {check.stage}: stated {check.analytic:,}, counted "
+                f"{check.static:,}, difference {check.difference:,}"
+            )
+
+
+def judge(result: Verification, formulas: Formulas, observation: Observation) -> None:
+    """Compare an observation at every module, and note gaps of the counter."""
+    shares = formulas.shares(*observation.key)
+    totals = by_module(shares, observation.evaluator)
+    result.add(observation, totals)
+    result.gaps += silent(observation)
+    wrong = disagreeing(observation, totals)
+    if wrong:
+        off = (totals.get(path, 0) - observation.count.of(path) for path in wrong)
+        result.worst_difference = max(result.worst_difference, *map(abs, off))
+        operators = formulas.stated(observation.workload.views is not None)[observation.stage]
+        result.differences += differences(observation, shares, operators.operators)
