@@ -65,11 +65,12 @@ def cost_of(graph: Graph, execution: Execution) -> Cost:
     the shares of a model's modules add up to the whole under every execution.
     """
     ledger = _Ledger(graph, kernels(graph, execution))
-    entries = [*_work(graph), *ledger.traffic(), *ledger.live(), *_held(graph)]
+    entries = [*work(graph), *ledger.traffic(), *ledger.live(), *_held(graph)]
     return Cost(tuple(entry for entry in entries if entry.amount != 0))
 
 
-def _work(graph: Graph) -> Iterator[Entry]:
+def work(graph: Graph) -> Iterator[Entry]:
+    """What a graph's operators do, which is the same under every execution."""
     for operation in graph.operations:
         yield Entry(operation.path, MACS, times(operation.macs, operation.loops))
         yield Entry(operation.path, VECTOR_FLOPS, times(operation.vector_flops, operation.loops))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,13 @@ from rich.console import Console
 from symcost import version
 from symcost.cli import options as given
 from symcost.cli.options import Format
-from symcost.cli.output import emit, formula_table, report_tables
+from symcost.cli.output import (
+    emit,
+    formula_table,
+    progress_bar,
+    report_tables,
+    verification_table,
+)
 from symcost.errors import SymcostError
 from symcost.execution import Execution
 from symcost.files import write_all
@@ -24,6 +31,10 @@ from symcost.models.deepseek_ocr.workload import Workload, stage_costs, symbolic
 from symcost.render.generate import differences, generated_files
 from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
 from symcost.render.report import Report
+from symcost.render.verification import verification_markdown
+from symcost.verify import require_reference
+from symcost.verify.grid import FULL, QUICK
+from symcost.verify.targets import Target
 
 app = typer.Typer(
     name="symcost",
@@ -174,6 +185,54 @@ def generate(
     write_all(files)
     for path in files:
         typer.echo(f"wrote {path}")
+
+
+@app.command()
+def verify(
+    model: given.Model,
+    target: Annotated[
+        list[Target] | None,
+        typer.Option(help="What to verify; may be given several times. Default: everything."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few workloads, in less than a minute.")
+    ] = False,
+    show: given.FormatOption = Format.TABLE,
+    output: given.Output = None,
+) -> None:
+    """Count on the real code and compare with the formulas, module by module."""
+    require_reference()
+    from symcost.verify import verification  # noqa: PLC0415  torch, only where it is needed
+
+    with progress_bar() as progress:
+        result = verification.verify(
+            model,
+            targets=tuple(target or Target),
+            grid=QUICK if quick else FULL,
+            progress=progress,
+        )
+    found = result.as_dict()
+    if show is Format.JSON:
+        emit(json.dumps(found, indent=1) + "\n", output)
+    elif show is Format.MARKDOWN:
+        emit(verification_markdown(found), output)
+    else:
+        emit(lambda _: verification_table(found), output)
+    _fail_with(result.problems)
+
+
+def _fail_with(problems: Sequence[str]) -> None:
+    """Tell what is wrong, a line each, and leave with 1; nothing where nothing is."""
+    for problem in problems[:_MOST_PROBLEMS]:
+        typer.echo(f"error: {problem}", err=True)
+    if len(problems) > _MOST_PROBLEMS:
+        typer.echo(f"error: and {len(problems) - _MOST_PROBLEMS} more", err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+_MOST_PROBLEMS = 20
+"""How many problems are told; all of them are in JSON."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console, Group, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from symcost.files import write_all
 from symcost.render.listing import Row
 from symcost.render.report import COLUMNS, Report
+from symcost.render.verification import (
+    NUMERIC_COLUMNS,
+    VERIFICATION_COLUMNS,
+    verification_cells,
+    verification_summary,
+)
 
 FILE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
@@ -51,6 +66,41 @@ def formula_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         table.add_row(row.where, row.metric, row.text)
     return table
+
+
+def verification_table(found: Mapping[str, Any]) -> Group:
+    """A verification as a table with a row for each quantity, stage and part, and its sum."""
+    table = Table()
+    for column in VERIFICATION_COLUMNS:
+        numeric = column in NUMERIC_COLUMNS
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    before = None
+    for row in found["rows"]:
+        if before not in (None, (row["quantity"], row["stage"])):
+            table.add_section()
+        before = row["quantity"], row["stage"]
+        style = "" if row["part"] else "bold"
+        table.add_row(*verification_cells(row), style=style)
+    return Group(table, *map(Text, verification_summary(found)))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error; what it yields is told what is done, how far and of how much."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=what, completed=done, total=total
+        )
 
 
 def emit(content: str | Callable[[int], RenderableType], output: Path | None) -> None:

@@ -131,9 +131,9 @@ class Difference:
     quantity: Quantity
     stage: Stage
     workload: Workload
-    stated: Number
+    predicted: Number
     counted: int
-    stated_operators: Mapping[str, Number] = field(default_factory=dict)
+    predicted_operators: Mapping[str, Number] = field(default_factory=dict)
     counted_operators: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -143,10 +143,10 @@ class Difference:
             if value is not None and name != "new_tokens"
         )
         return (
-            f"{self.path or 'the whole model'}: {self.quantity} of {self.stage}: stated "
-            f"{self.stated:,}{_listed(self.stated_operators)}, counted "
+            f"{self.path or 'the whole model'}: {self.quantity} of {self.stage}: predicted "
+            f"{self.predicted:,}{_listed(self.predicted_operators)}, counted "
             f"{self.counted:,}{_listed(self.counted_operators)}, difference "
-            f"{self.stated - self.counted:,} ({sizes})"
+            f"{self.predicted - self.counted:,} ({sizes})"
         )
 
 

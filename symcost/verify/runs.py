@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -21,22 +20,7 @@ from symcost.verify.comparison import Observation, Quantity
 from symcost.verify.counters import Count
 from symcost.verify.grid import Grid, page
 from symcost.verify.port import Real, filled_cache, run_attention, run_decoder, run_vision
-
-
-class Target(StrEnum):
-    """What can be verified by itself."""
-
-    CORE = "core"
-    """Parameters, and the whole model on pages."""
-    VISION = "vision"
-    """The vision tower and the projector."""
-    DECODER = "decoder"
-    """The decoder and the head on prompts."""
-    LLAMA = "llama"
-    """The attention block of a decoder layer by itself."""
-    PREFILL_DECODE = "prefill-decode"
-    """A prefill and the step behind it, on one real cache."""
-
+from symcost.verify.targets import Target
 
 ATTENTION = "model.language_model.layers.0.self_attn"
 

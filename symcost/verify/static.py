@@ -32,7 +32,7 @@ class StageCheck:
 
     @property
     def difference(self) -> Number:
-        """What is stated beyond what was counted."""
+        """What is predicted beyond what was counted."""
         return self.analytic - self.static
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import DynamicCache, UnlimitedOcrConfig, UnlimitedOcrForConditionalGeneration
+from transformers import DynamicCache, UnlimitedOcrConfig
 
 from symcost.autodiff import backward
 from symcost.exact import Evaluator
@@ -21,13 +21,11 @@ from symcost.graph import Graph
 from symcost.loops import times
 from symcost.symbols import Size, as_expr
 from symcost.tensor import Tensor
+from symcost.verify.port import port as real_port
 
 torch.set_num_threads(1)  # tests run in as many processes as there are cores
 
 Point = dict[sp.Symbol, int]
-
-FULL_ATTENTION = {"full_attention": None, "reference_sliding_attention": None}
-"""The port's masks by layer type; without a mask every query sees every key."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +167,9 @@ def backward_flops(results: Any) -> int:
     return counter.get_total_flops()
 
 
-def port(config: UnlimitedOcrConfig, device: str = "meta") -> UnlimitedOcrForConditionalGeneration:
-    """The real model of a configuration; every expert's product is one that torch counts."""
-    config._attn_implementation = "eager"
-    with torch.device(device):
-        model = UnlimitedOcrForConditionalGeneration(config)
-    model.set_experts_implementation("batched_mm")
-    return model.eval()
+def port(config: UnlimitedOcrConfig, device: str = "meta") -> Any:
+    """The real model of a configuration, in float32."""
+    return real_port(config, device=device, dtype=torch.float32)
 
 
 def cache_of(

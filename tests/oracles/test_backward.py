@@ -14,9 +14,9 @@ from symcost.models.deepseek_ocr import decoder, vision
 from symcost.models.deepseek_ocr.config import from_dict
 from symcost.models.deepseek_ocr.geometry import Views
 from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w
+from symcost.verify.port import FULL_ATTENTION
 from tests.oracles.layer_cases import BLOCK_CASES, LAYER_CASES, REFERENCE, points_of
 from tests.oracles.support import (
-    FULL_ATTENTION,
     backward_flops,
     cache_of,
     count_of,

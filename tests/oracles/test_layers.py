@@ -16,6 +16,7 @@ from symcost.models.deepseek_ocr import decoder, vision
 from symcost.models.deepseek_ocr.geometry import Views
 from symcost.models.deepseek_ocr.reference import REFERENCES
 from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w
+from symcost.verify.port import FULL_ATTENTION
 from tests.oracles.layer_cases import (
     BLOCK_CASES,
     CONFIG,
@@ -27,7 +28,7 @@ from tests.oracles.layer_cases import (
     TOKENS,
     points_of,
 )
-from tests.oracles.support import FULL_ATTENTION, cache_of, count_of, counted, evaluated, stated
+from tests.oracles.support import cache_of, count_of, counted, evaluated, stated
 
 CASES = LAYER_CASES | BLOCK_CASES
 VISION = vision.vision(CONFIG, REFERENCE, Views())

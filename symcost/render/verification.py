@@ -1,0 +1,60 @@
+"""A verification as people read it. It is given as the object that JSON shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+VERIFICATION_COLUMNS = (
+    "quantity",
+    "counted by",
+    "stage",
+    "part",
+    "runs",
+    "predicted",
+    "counted",
+    "difference",
+)
+NUMERIC_COLUMNS = VERIFICATION_COLUMNS[4:]
+
+
+def verification_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row as text; predicted and counted are sums over all runs."""
+    return (
+        row["quantity"],
+        row["counter"],
+        row["stage"],
+        row["part"] or "whole",
+        *(f"{row[name]:,}" for name in NUMERIC_COLUMNS),
+    )
+
+
+def verification_summary(found: Mapping[str, Any]) -> list[str]:
+    """What came out, in a few sentences."""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    lines = [
+        f"{found['comparisons']:,} comparisons at {found['module_paths']} module paths, worst "
+        f"difference {found['worst_difference']:,} ({versions})"
+    ]
+    mutants = found["mutants"]
+    if mutants is not None:
+        unnoticed = len(mutants["survivors"])
+        lines.append(
+            f"{mutants['made']:,} formulas made wrong on purpose: "
+            f"{mutants['made'] - mutants['refused'] - unnoticed:,} noticed by the comparison, "
+            f"{mutants['refused']:,} refused for their sizes, {unnoticed} unnoticed"
+        )
+    return lines
+
+
+def verification_markdown(found: Mapping[str, Any]) -> str:
+    """The verification as a table, with what came out behind it."""
+    aligned = ("---:" if column in NUMERIC_COLUMNS else "---" for column in VERIFICATION_COLUMNS)
+    lines = [
+        "| " + " | ".join(VERIFICATION_COLUMNS) + " |",
+        "| " + " | ".join(aligned) + " |",
+        *("| " + " | ".join(verification_cells(row)) + " |" for row in found["rows"]),
+        "",
+        *(f"* {line}" for line in verification_summary(found)),
+    ]
+    return "\n".join(lines) + "\n"
