@@ -74,9 +74,9 @@ def count(
         uncounted = analysis.unsupported_ops()
     return Count(
         {
-            path.removeprefix(_HELD).removeprefix("."): dict(by_operator)
+            path.removeprefix(f"{_HELD}."): dict(by_operator)
             for path, by_operator in counts.items()
-            if path
+            if path != _HELD
         },
         dict.fromkeys(uncounted, ""),
     )
