@@ -47,6 +47,22 @@ def write_all(contents: Mapping[Path, str]) -> None:
             made.unlink(missing_ok=True)
 
 
+def require_writable(path: Path) -> None:
+    """Raise where a file could not be written, before the work is done that it shall hold.
+
+    Raises
+    ------
+    InputError
+        It is a directory, or lies where nothing can be written.
+    """
+    place = path.resolve()
+    above = next(folder for folder in place.parents if folder.exists())
+    if place.is_dir() or not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(
+            f"{path} cannot be written; name a file in a folder that can be written to"
+        )
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -23,7 +23,7 @@ from symcost.cli.output import (
 )
 from symcost.errors import SymcostError
 from symcost.execution import Execution
-from symcost.files import write_all
+from symcost.files import require_writable, write_all
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.widths import Widths
@@ -173,7 +173,7 @@ def generate(
 ) -> None:
     """Write generated/ and docs/HOLISTIC_ANALYSIS.md."""
     with Console(stderr=True).status("writing down formulas"):
-        files = {root / path: content for path, content in generated_files(model).items()}
+        files = {root / path: content for path, content in generated_files(model, root).items()}
     if check:
         stale = differences(files)
         if stale:
@@ -201,7 +201,7 @@ def verify(
     output: given.Output = None,
 ) -> None:
     """Count on the real code and compare with the formulas, module by module."""
-    require_reference()
+    _before_long_work(output)
     from symcost.verify import verification  # noqa: PLC0415  torch, only where it is needed
 
     with progress_bar() as progress:
@@ -219,6 +219,13 @@ def verify(
     else:
         emit(lambda _: verification_table(found), output)
     _fail_with(result.problems)
+
+
+def _before_long_work(output: Path | None) -> None:
+    """Refuse at once what would fail in the end."""
+    require_reference()
+    if output is not None:
+        require_writable(output)
 
 
 def _fail_with(problems: Sequence[str]) -> None:

@@ -17,15 +17,27 @@ from symcost.models import load
 from symcost.models.deepseek_ocr.reference import REFERENCES
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
-from symcost.render.document import context
+from symcost.render.document import context, evidence
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _TEMPLATES = [_PACKAGE / "templates", _PACKAGE.parent / "templates"]
 """In an installed package templates lie inside it, in a checkout beside it."""
 
 
-def generated_files(model: str) -> dict[Path, str]:
-    """Every generated file by its path in the project; the same text whenever it is called."""
+def generated_files(model: str, root: Path) -> dict[Path, str]:
+    """Every generated file by its path in the project; the same text whenever it is called.
+
+    Parameters
+    ----------
+    root : Path
+        The project, whose stored evidence the document shows.
+
+    Raises
+    ------
+    InputError
+        The evidence is missing, or is of other formulas.
+    """
+    proofs = evidence.stored(model, root)
     by_reference = {
         name: {
             execution.value: symbolic_stages(
@@ -35,9 +47,10 @@ def generated_files(model: str) -> dict[Path, str]:
         }
         for name in REFERENCES
     }
-    shown = context(model, by_reference)
-    folder = Path("generated") / model.replace("-", "_")
-    files = {
+    shown = context(model, by_reference, proofs)
+    folder = Path("generated") / evidence.folder(model)
+    files = {folder / name: text for name, text in proofs.items()}
+    files |= {
         folder / f"formulas_{name}.json": _json(formulas_object(model, name, stages)) + "\n"
         for name, stages in by_reference.items()
     }

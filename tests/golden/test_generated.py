@@ -31,7 +31,7 @@ EXAMPLE = {
 
 @pytest.fixture(scope="module")
 def files() -> dict[Path, str]:
-    return generated_files("deepseek-ocr")
+    return generated_files("deepseek-ocr", PROJECT)
 
 
 def test_files_on_disk_are_what_is_generated(files):
@@ -40,8 +40,9 @@ def test_files_on_disk_are_what_is_generated(files):
 
 def test_generating_again_gives_the_same_bytes(files):
     program = (
-        "import hashlib; from symcost.render.generate import generated_files;"
-        "files = generated_files('deepseek-ocr');"
+        "import hashlib; from pathlib import Path;"
+        "from symcost.render.generate import generated_files;"
+        f"files = generated_files('deepseek-ocr', Path({str(PROJECT)!r}));"
         "print(hashlib.sha256(repr(sorted(map(str, files.items()))).encode()).hexdigest())"
     )
     hashes = {

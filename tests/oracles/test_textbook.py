@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from symcost.cost import VECTOR_FLOPS
+from symcost.exact import evaluate
+from symcost.execution import work
 from symcost.models import load
 from symcost.models.deepseek_ocr.geometry import Views
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, stage_costs
+from symcost.operators import OPERATORS
+from symcost.stages import Stage
+from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w
+from symcost.verify.stated import stage_graphs
 from tests.oracles.textbook import PARAMETERS, Page, image_tokens, textbook
 
 GRIDS = [(0, 0)] + [(w, h) for w in range(1, 10) for h in range(1, 10) if 2 <= w * h <= 9]
@@ -120,3 +128,51 @@ def test_the_textbooks_prefill_has_the_count_of_the_real_code():
     costs = textbook(Page(1, 64, 640, 0, 0, 64, 64))
     together = costs["prefill.decoder"].matrix_flops + costs["prefill.lm_head"].matrix_flops
     assert together == 73_735_962_624
+
+
+PAGE = Page(2, 640, 640, 2, 3, 1000, 77, reference="transformers")
+POINT = {B: 2, S: 1000, I_g: 640, I_t: 640, n_w: 2, n_h: 3}
+VECTOR_OPERATORS = sorted(
+    {
+        operation.operator
+        for graphs in stage_graphs().values()
+        for graph in graphs.values()
+        for operation in graph.operations
+        if operation.vector_flops != 0
+    }
+)
+
+
+def vector_flops_by_stage() -> dict[str, int]:
+    """What the graphs of all stages state at the page; a decode step is one token on 77 cached."""
+    points = {Stage.VISION: POINT, Stage.PREFILL: POINT | {K: 0}, Stage.DECODE: {B: 2, S: 1, K: 77}}
+    return {
+        stage: sum(
+            evaluate(entry.amount, points[stage])
+            for graph in graphs.values()
+            for entry in work(graph)
+            if entry.resource == VECTOR_FLOPS
+        )
+        for stage, graphs in stage_graphs().items()
+    }
+
+
+TEXTBOOK = {stage: figures.vector_flops for stage, figures in textbook(PAGE).items()}
+
+
+def test_vector_flops_of_the_graphs_are_the_textbooks():
+    assert vector_flops_by_stage() == {stage: TEXTBOOK[stage] for stage in Stage}
+
+
+@pytest.mark.parametrize("factor", [0, 2])
+@pytest.mark.parametrize("name", VECTOR_OPERATORS)
+def test_vector_work_stated_wrongly_is_noticed(name, factor, monkeypatch):
+    """No counter sees vector work; the textbook notices what is doubled or dropped."""
+    right = OPERATORS[name].rule
+
+    def wrong(*args, **named):
+        rule = right(*args, **named)
+        return replace(rule, vector_elements=factor * rule.vector_elements)
+
+    monkeypatch.setitem(vars(OPERATORS[name]), "rule", wrong)
+    assert vector_flops_by_stage() != {stage: TEXTBOOK[stage] for stage in Stage}

@@ -19,6 +19,7 @@ from symcost.models.deepseek_ocr.reference import REFERENCES, VENDOR_PATHS
 from symcost.models.deepseek_ocr.vision import PARTS
 from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, stage_costs
 from symcost.operators import OPERATORS
+from symcost.render.document import evidence
 from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
 from symcost.render.document.example import (
     example_reports,
@@ -34,13 +35,19 @@ from symcost.stages import over_tokens
 from symcost.symbols import CATALOGUE, C, K, S, w_w
 
 
-def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dict[str, Any]:
+def context(
+    model: str,
+    by_reference: Mapping[str, Mapping[str, Stages]],
+    found: Mapping[str, str],
+) -> dict[str, Any]:
     """All that the template names.
 
     Parameters
     ----------
     by_reference : mapping
         The symbolic stages of each reference under each execution.
+    found : mapping of str to str
+        The stored evidence by name.
     """
     config = published()
     stages = by_reference["vendor"][Execution.EAGER]
@@ -85,6 +92,7 @@ def context(model: str, by_reference: Mapping[str, Mapping[str, Stages]]) -> dic
         "growth": growth_rows(model, workload, views),
         "crossings": crossings(stages, by_reference["vendor"][Execution.IDEAL], bindings),
         "shares": shares(example[Execution.EAGER].stages["prefill"]),
+        **evidence.shown(model, found),
         "human": unbroken,
         "digits": digits,
     }
