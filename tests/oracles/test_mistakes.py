@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from symcost.operators import OPERATORS, Rule
+from symcost.operators import Rule
 from symcost.symbols import ZERO
 from tests.oracles.layer_cases import BLOCK_CASES, LAYER_CASES, points_of
 from tests.oracles.operator_cases import OPERATOR_CASES, POINTS
@@ -37,19 +37,6 @@ WORK = [doubled, dropped]
 MISTAKES = [*WORK, one_size_for_another, shape_swapped]
 
 
-@pytest.fixture
-def state_wrongly(monkeypatch):
-    """Replaces the rule of an operator by one with a mistake in it."""
-
-    def change(operator, mistake):
-        rule = OPERATORS[operator].rule
-        monkeypatch.setitem(
-            vars(OPERATORS[operator]), "rule", lambda *args, **named: mistake(rule(*args, **named))
-        )
-
-    return change
-
-
 def fresh(case):
     """The same case, whose graphs are not known yet."""
     return replace(case)
@@ -68,9 +55,9 @@ def fresh(case):
         "grouped_linear",
     ],
 )
-def test_an_operator_stated_wrongly_is_noticed(name, mistake, state_wrongly):
+def test_an_operator_stated_wrongly_is_noticed(name, mistake, change_rule):
     case = fresh(OPERATOR_CASES[name])
-    state_wrongly(name.split()[0], mistake)
+    change_rule(name.split()[0], mistake)
     for point in POINTS:
         assert stated(case, point) != counted(case, point)
 
@@ -90,9 +77,9 @@ def test_an_operator_stated_wrongly_is_noticed(name, mistake, state_wrongly):
         if (operator, mistake) != ("einsum", shape_swapped)
     ],
 )
-def test_a_gradient_stated_wrongly_is_noticed(operator, name, mistake, state_wrongly):
+def test_a_gradient_stated_wrongly_is_noticed(operator, name, mistake, change_rule):
     case = fresh(OPERATOR_CASES[name])
-    state_wrongly(operator, mistake)
+    change_rule(operator, mistake)
     for point in POINTS:
         assert stated_backward(case, point) != counted_backward(case, point)
 
@@ -110,9 +97,9 @@ def test_a_gradient_stated_wrongly_is_noticed(operator, name, mistake, state_wro
         ("grouped_linear", "decoder.decoder_layer: routed"),
     ],
 )
-def test_a_layer_of_a_wrong_operator_is_noticed(operator, name, mistake, state_wrongly):
+def test_a_layer_of_a_wrong_operator_is_noticed(operator, name, mistake, change_rule):
     case = fresh(CASES[name])
-    state_wrongly(operator, mistake)
+    change_rule(operator, mistake)
     point = points_of(case)[0]
     assert stated(case, point) != counted(case, point)
 
@@ -127,8 +114,8 @@ def test_a_layer_of_a_wrong_operator_is_noticed(operator, name, mistake, state_w
         ("grouped_grad", "decoder.decoder_layer: routed"),
     ],
 )
-def test_a_layers_gradient_of_a_wrong_operator_is_noticed(operator, name, mistake, state_wrongly):
+def test_a_layers_gradient_of_a_wrong_operator_is_noticed(operator, name, mistake, change_rule):
     case = fresh(CASES[name])
-    state_wrongly(operator, mistake)
+    change_rule(operator, mistake)
     point = points_of(case)[0]
     assert stated_backward(case, point).matrix_flops != counted_backward(case, point).matrix_flops
