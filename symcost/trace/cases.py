@@ -148,7 +148,7 @@ def trace_all(
     progress: Progress = lambda *_: None,
     *,
     build: Callable[[], Any] = lambda: port(device=None),
-    sides: tuple[int, ...] = SIDES,
+    wanted: Mapping[str, Family] | None = None,
 ) -> Traces:
     """Trace the real model in all cases. It takes minutes and does not depend on any formula.
 
@@ -160,10 +160,10 @@ def trace_all(
         Told of every trace.
     build : callable
         Makes the real model on the current device.
-    sides : tuple of int
-        The sides at which the vision tower is traced, in features.
+    wanted : mapping of str to Family, optional
+        What to trace; everything unless given.
     """
-    wanted = families(sides)
+    wanted = families() if wanted is None else wanted
     total, done = sum(len(family.cases) for family in wanted.values()), 0
     traces: dict[str, tuple[Trace, ...]] = {}
     errors: list[str] = []

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from symcost.verify.stated import REFERENCE
+
 
 @dataclass(frozen=True)
 class Method:
@@ -116,6 +118,7 @@ class Proof:
     methods: Mapping[str, Method]
     coverage: tuple[Coverage, ...]
     versions: Mapping[str, str]
+    model: str = "deepseek-ocr"
 
     @property
     def covered(self) -> bool:
@@ -123,9 +126,21 @@ class Proof:
         complete = all(row.with_work == row.certified > 0 for row in self.coverage)
         return complete and not self.failures
 
+    @property
+    def problems(self) -> list[str]:
+        """Everything that makes the proof fail, a line each."""
+        without = [
+            f"{row.stage}: {row.with_work - row.certified} modules have no certificate"
+            for row in self.coverage
+            if row.with_work != row.certified
+        ]
+        return [*map(str, self.failures), *without]
+
     def as_dict(self) -> dict[str, Any]:
         """The proof as JSON shows it."""
         return {
+            "model": self.model,
+            "reference": REFERENCE,
             "versions": dict(self.versions),
             "coverage": [asdict(row) for row in self.coverage],
             "methods": {

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from symcost.trace.cases import Progress, trace_all
 from symcost.trace.certificates import Proof
 from symcost.trace.judging import judge
-from symcost.trace.statements import Formulas, stated_formulas
+from symcost.trace.statements import stated_formulas
 
 
-def prove(stated: Formulas | None = None, progress: Progress = lambda *_: None) -> Proof:
+def prove(model: str = "deepseek-ocr", progress: Progress = lambda *_: None) -> Proof:
     """Trace the real model and prove by it what the formulas state, for all sizes.
 
     Parameters
     ----------
-    stated : mapping, optional
-        The formulas by stage and module; the present ones unless given.
+    model : str
+        The model's name.
     progress : callable
         Told of every trace.
     """
-    return judge(stated_formulas() if stated is None else stated, trace_all(progress))
+    formulas = stated_formulas(model)
+    return replace(judge(formulas, trace_all(progress)), model=model)

@@ -15,7 +15,7 @@ import sympy as sp
 
 from symcost.stages import Stage
 from symcost.symbols import Expr, n_h, n_w
-from symcost.verify.stated import formulas_by_module, matrix_flops, stated_stages
+from symcost.verify.stated import Stated, formulas_by_module, matrix_flops, stated_by_page
 
 
 class Claim(StrEnum):
@@ -41,24 +41,17 @@ _GRAPHS = {
 """Whether there is a page, and the stage of the model."""
 
 
-def stated_formulas(model: str = "deepseek-ocr", **options: object) -> Formulas:
-    """The matrix FLOPs of every module in every stage, as the formulas of the model state them.
-
-    Parameters
-    ----------
-    model : str
-        The model's name.
-    **options
-        What `symcost.load` takes besides reference and views.
-    """
-    stages = {
-        has_page: stated_stages(model, **options, **({} if has_page else {"views": None}))
-        for has_page in (True, False)
-    }
+def formulas_of(by_page: Mapping[bool, Mapping[Stage, Stated]]) -> Formulas:
+    """The matrix FLOPs of every module, from what is stated with a page and for text alone."""
     return {
-        claim: formulas_by_module(matrix_flops(stages[has_page][stage].forward))
+        claim: formulas_by_module(matrix_flops(by_page[has_page][stage].forward))
         for claim, (has_page, stage) in _GRAPHS.items()
     }
+
+
+def stated_formulas(model: str = "deepseek-ocr") -> Formulas:
+    """The matrix FLOPs of every module in every stage, as the formulas of the model state them."""
+    return formulas_of(stated_by_page(model))
 
 
 def of_tower(vision: ByModule) -> ByModule:

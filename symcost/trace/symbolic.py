@@ -20,6 +20,7 @@ from torch.utils._sympy.numbers import int_oo
 
 from symcost.errors import SymcostError
 from symcost.symbols import Expr
+from symcost.trace.domain import region
 from symcost.trace.traced import Trace
 from symcost.verify.blind_spots import BLIND_SPOTS, BlindSpot, Counter, undeclared
 from symcost.verify.counters import count
@@ -160,6 +161,8 @@ class Session:
         ------
         TraceError
             A count or a guard has no exact translation.
+        DomainError
+            A guard is no equation or inequality of sizes.
         """
         given = {
             symbol: size if isinstance(size, int) else self._symbolic[symbol]
@@ -171,7 +174,7 @@ class Session:
         gaps = undeclared(Counter.TORCH, seen, (*BLIND_SPOTS, *IN_TRACES))
         return Trace(
             sizes={symbol: sp.sympify(size) for symbol, size in sizes.items()},
-            conditions=(*self._ranges(sizes), *guards),
+            region=region([*self._ranges(sizes), *guards]),
             guards=guards,
             counted={path: self._formula(seen.of(path)) for path in seen.by_module},
             undeclared=tuple(map(str, gaps)),

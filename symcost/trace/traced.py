@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import sympy as sp
 
 from symcost.paths import enclosing
 from symcost.symbols import Expr
-from symcost.trace.domain import Region, region
+from symcost.trace.domain import Region
 
 STEP = 64
 """Image sides are multiples of it; the side in features is their number."""
@@ -27,8 +26,8 @@ class Trace:
     ----------
     sizes : mapping of sympy.Symbol to sympy.Expr
         What each size was: itself where it was symbolic, otherwise a number.
-    conditions : tuple of sympy.Basic
-        The values of the sizes for which the trace speaks: their ranges and the guards.
+    region : Region
+        The sizes for which the trace speaks: their ranges and the guards.
     guards : tuple of sympy.Basic
         What torch assumed of the sizes beyond their ranges while it ran.
     counted : mapping of str to sympy.Expr
@@ -41,16 +40,11 @@ class Trace:
     """
 
     sizes: Mapping[sp.Symbol, Expr]
-    conditions: tuple[sp.Basic, ...]
+    region: Region
     guards: tuple[sp.Basic, ...]
     counted: Mapping[str, Expr]
     undeclared: tuple[str, ...] = ()
     within: tuple[str, ...] = ("",)
-
-    @cached_property
-    def region(self) -> Region:
-        """The points for which the trace speaks."""
-        return region(self.conditions)
 
     def speaks_of(self, path: str) -> bool:
         """Whether a module is one of those of which the trace speaks."""
