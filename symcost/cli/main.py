@@ -18,6 +18,7 @@ from symcost.cli.output import (
     emit,
     formula_table,
     progress_bar,
+    proof_table,
     report_tables,
     verification_table,
 )
@@ -30,6 +31,7 @@ from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, stage_costs, symbolic_stages
 from symcost.render.generate import differences, generated_files
 from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
+from symcost.render.proof import proof_markdown
 from symcost.render.report import Report
 from symcost.render.verification import verification_markdown
 from symcost.verify import require_reference
@@ -219,6 +221,28 @@ def verify(
     else:
         emit(lambda _: verification_table(found), output)
     _fail_with(result.problems)
+
+
+@app.command()
+def prove(
+    model: given.Model,
+    show: given.FormatOption = Format.TABLE,
+    output: given.Output = None,
+) -> None:
+    """Trace the real code with symbolic sizes and prove the formulas for all of them."""
+    _before_long_work(output)
+    from symcost.trace import proving  # noqa: PLC0415  torch, only where it is needed
+
+    with progress_bar() as progress:
+        proof = proving.prove(model, progress=progress)
+    found = proof.as_dict()
+    if show is Format.JSON:
+        emit(json.dumps(found, indent=1) + "\n", output)
+    elif show is Format.MARKDOWN:
+        emit(proof_markdown(found), output)
+    else:
+        emit(lambda _: proof_table(found), output)
+    _fail_with(proof.problems)
 
 
 def _before_long_work(output: Path | None) -> None:

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from symcost.files import write_all
 from symcost.render.listing import Row
+from symcost.render.proof import PROOF_COLUMNS, proof_rows, proof_summary
 from symcost.render.report import COLUMNS, Report
 from symcost.render.verification import (
     NUMERIC_COLUMNS,
@@ -82,6 +83,16 @@ def verification_table(found: Mapping[str, Any]) -> Group:
         style = "" if row["part"] else "bold"
         table.add_row(*verification_cells(row), style=style)
     return Group(table, *map(Text, verification_summary(found)))
+
+
+def proof_table(found: Mapping[str, Any]) -> Group:
+    """A proof as a table with a row for each part of a stage, and what came out."""
+    table = Table(show_lines=True)
+    for column in PROOF_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in proof_rows(found):
+        table.add_row(*row)
+    return Group(table, *map(Text, proof_summary(found)))
 
 
 @contextmanager

@@ -145,14 +145,19 @@ def formulas_by_module(given: Iterable[Share]) -> dict[str, Expr]:
     return {module: sp.Add(*amounts) for module, amounts in terms.items()}
 
 
-def digest(model: str = "deepseek-ocr") -> str:
+def stated_by_page(model: str = "deepseek-ocr") -> dict[bool, dict[Stage, Stated]]:
+    """What is stated with a page (True) and for text alone (False), by stage."""
+    return {True: stated_stages(model), False: stated_stages(model, views=None)}
+
+
+def digest(by_page: Mapping[bool, Mapping[Stage, Stated]]) -> str:
     """A fingerprint of everything that is compared: it changes with any formula.
 
     Stored evidence carries the fingerprint of the formulas that it speaks of.
     """
     lines = []
-    for options in ({}, {"views": None}):
-        for stage, stated in stated_stages(model, **options).items():
+    for stages in by_page.values():
+        for stage, stated in stages.items():
             for shown in (
                 matrix_flops(stated.forward),
                 matrix_flops(stated.backward),

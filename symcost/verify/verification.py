@@ -27,7 +27,7 @@ from symcost.verify.grid import FULL, Grid
 from symcost.verify.mutants import Sensitivity, sensitivity
 from symcost.verify.port import Real
 from symcost.verify.runs import ATTENTION, steps
-from symcost.verify.stated import REFERENCE, by_module, digest
+from symcost.verify.stated import REFERENCE, by_module, digest, stated_by_page
 from symcost.verify.static import DeepseekOCRStaticAnalyzer
 from symcost.verify.targets import Target
 from symcost.version import __version__
@@ -105,7 +105,7 @@ class Verification:
             "versions": versions(),
             "targets": [target.value for target in self.targets],
             "module_paths": self.modules,
-            "formulas": digest(self.model),
+            "formulas": digest(stated_by_page(self.model)),
             "comparisons": self.comparisons,
             "worst_difference": int(self.worst_difference),
             "problems": self.problems,
@@ -168,6 +168,9 @@ def versions() -> dict[str, str]:
 def _parts(observation: Observation) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     if observation.within == ATTENTION:
         yield observation.stage, "attention block", (ATTENTION,)
+        return
+    if observation.quantity is Quantity.CACHE_BYTES:
+        yield observation.stage, "", ("",)
         return
     held = observation.quantity in (Quantity.PARAMETERS, Quantity.WEIGHT_BYTES)
     stage = "model" if held else observation.stage.value

@@ -1,4 +1,4 @@
-"""What `symcost verify` and `symcost prove` found: as it is stored, and as the document shows it."""
+"""What `symcost verify` and `symcost prove` found: stored, and as the document shows it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from symcost.errors import InputError
+from symcost.render.document.display import math
+from symcost.render.proof import certified
+from symcost.trace.statements import Claim, current_statements, formulas_of
 from symcost.verify.grid import FULL
-from symcost.verify.stated import digest
+from symcost.verify.stated import digest, stated_by_page
 from symcost.verify.targets import Target
 
 VERIFICATION, PROOF = "verification.json", "proof.json"
@@ -65,8 +68,13 @@ def _read(model: str, name: str, text: str, keys: Iterable[str]) -> dict[str, An
     return dict(found)
 
 
-def verification_of(model: str, text: str) -> dict[str, Any]:
+def verification_of(model: str, text: str, present: str) -> dict[str, Any]:
     """A stored verification, refused unless it is one of these formulas, whole and without fault.
+
+    Parameters
+    ----------
+    present : str
+        The fingerprint of the present formulas.
 
     Raises
     ------
@@ -75,7 +83,7 @@ def verification_of(model: str, text: str) -> dict[str, Any]:
     """
     found = _read(model, VERIFICATION, text, ("formulas", "grid", "targets", "problems", "rows"))
     command = _command(model, VERIFICATION)
-    if found["formulas"] != digest(model):
+    if found["formulas"] != present:
         raise InputError(f"{VERIFICATION} is of other formulas; verify these: {command}")
     if found["grid"] != FULL.as_dict() or found["targets"] != list(Target):
         raise InputError(f"{VERIFICATION} is not of the full grid; run: {command}")
@@ -84,15 +92,51 @@ def verification_of(model: str, text: str) -> dict[str, Any]:
     return found
 
 
+def proof_of(model: str, text: str, statements: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """A stored proof, refused unless it is one of these formulas and complete.
+
+    Parameters
+    ----------
+    statements : mapping
+        What is stated now, by stage and path.
+
+    Raises
+    ------
+    InputError
+        A certificate states another formula, or one is missing.
+    """
+    found = _read(model, PROOF, text, ("certificates", "coverage", "methods", "failures"))
+    command = _command(model, PROOF)
+    for certificate in found["certificates"]:
+        stage, path = certificate["stage"], certificate["path"]
+        if certificate["statement"] != statements.get((stage, path)):
+            raise InputError(
+                f"{PROOF} proves another formula of {path or 'the whole model'} in {stage}; prove "
+                f"the present ones: {command}"
+            )
+    short = [row["stage"] for row in found["coverage"] if row["certified"] != row["with_work"]]
+    if found["failures"] or short or not found["coverage"]:
+        raise InputError(f"{PROOF} is not complete; run: {command}")
+    return found
+
+
 def shown(model: str, texts: Mapping[str, str]) -> dict[str, Any]:
     """What the template names of the evidence."""
-    found = verification_of(model, texts[VERIFICATION])
+    stages = stated_by_page(model)
+    formulas = formulas_of(stages)
+    found = verification_of(model, texts[VERIFICATION], digest(stages))
+    proof = proof_of(model, texts[PROOF], current_statements(formulas))
     mutants = found["mutants"]
     return {
         "verification": found,
         "noticed": mutants["made"] - mutants["refused"] - len(mutants["survivors"]),
         "verified": [row for row in found["rows"] if row["part"] in ("", "attention block")],
         "grid": sizes(found),
+        "proof": proof,
+        "certified": [
+            (row, math(formulas[Claim(row.stage)][row.first]))
+            for row in certified(proof["certificates"])
+        ],
     }
 
 
