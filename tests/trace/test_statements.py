@@ -5,19 +5,26 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from symcost.trace.statements import Claim, current_statements, of_tower, stated_formulas
 
 
-def test_statements_of_known_modules():
-    stated = current_statements()
+@pytest.fixture(scope="module")
+def formulas():
+    return stated_formulas()
+
+
+def test_statements_of_known_modules(formulas):
+    stated = current_statements(formulas)
     assert stated["decode", "lm_head"] == "matrix_flops = 330956800*B"
     assert stated["prefill of text alone", ""] == (
         "matrix_flops = 61440*B*K*S + 61440*B*S**2 + 1148190720*B*S"
     )
 
 
-def test_a_call_of_the_tower_is_a_page_without_tiles():
-    vision = stated_formulas()[Claim.VISION]
+def test_a_call_of_the_tower_is_a_page_without_tiles(formulas):
+    vision = formulas[Claim.VISION]
     assert {str(s) for s in of_tower(vision)[""].free_symbols} == {"B", "I_g"}
 
 
