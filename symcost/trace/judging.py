@@ -36,27 +36,38 @@ PAGES = "pages"
 _HOW = {
     SYMBOLIC: (
         "decoder and head are traced with symbols for batch, tokens and cached tokens; stated "
-        "minus traced is identically zero",
-        "B >= 1, S >= 1, K >= 0",
+        "minus traced is identically zero"
     ),
     EVERY_SIDE: (
-        "the vision tower is traced on a symbolic number of views at every side; stated minus "
-        "traced is identically zero at each, and so on all sides, for the work of each module by "
-        "itself is a quasi-polynomial of the side on both sides of the equation",
-        "B >= 1; I_g of 64 to 2048 px by traces, every multiple of 64 by the lemma",
+        "the vision tower is traced on a symbolic number of views at every side of 64*q pixels; "
+        "stated minus traced is identically zero at each, and so at all larger sides, for the work "
+        "of each module by itself is a quasi-polynomial that the traced sides determine"
     ),
     SYMBOLIC_SIDE: (
-        "what reads SAM's features is traced with symbols for the views and the side; stated minus "
-        "traced is identically zero",
-        "B >= 1, I_g = 64*q, q >= 1",
+        "what reads SAM's features is traced with symbols for the views and the side of 64*q "
+        "pixels; stated minus traced is identically zero"
     ),
     PAGES: (
-        "a page is one call of the tower on B global views and one on B*n_w*n_h tiles, and a "
-        "prefill is that and the decoder: identities of the stated formulas, and of the real model "
-        "traced with symbols for tokens and crop grid",
-        "traced: B = 1 and 2, S >= 2, K = 0, I_g = 64, I_t = 128; n_w, n_h >= 1 or no tiles",
+        "a page is one call of the tower on B views of 64*q pixels and one on B*n_w*n_h tiles of "
+        "64*q_t, and a prefill is that and the decoder: identities of the stated formulas, and of "
+        "the real model traced with symbols for tokens and crop grid"
     ),
 }
+
+_ANYWHERE, _ONE_TOKEN = Region(), region([sp.Eq(S, 1)])
+_ONE_PAGE_OR_TWO = whole((B, S)) & region(
+    [sp.Le(B, 2), sp.Ge(S, 2), sp.Eq(K, 0), sp.Eq(q, 1), sp.Eq(q_t, 2)]
+)
+_CLAIMED = {
+    SYMBOLIC: (whole((B, S, K)),),
+    EVERY_SIDE: (whole((B, q)) & region([sp.Ge(q, SIDES[0]), sp.Le(q, SIDES[-1])]),),
+    SYMBOLIC_SIDE: (whole((B, q)),),
+    PAGES: (
+        _ONE_PAGE_OR_TWO & region([sp.Ge(n_w, 1), sp.Ge(n_h, 1)]),
+        _ONE_PAGE_OR_TWO & region([sp.Eq(n_w, 0), sp.Eq(n_h, 0)]),
+    ),
+}
+"""The sizes that the traces of each method have to cover."""
 
 _GRIDS = "n_w, n_h >= 1 or no tiles"
 _SIDES = {
@@ -64,11 +75,12 @@ _SIDES = {
     EVERY_SIDE: f"I_g and I_t of 64 to 2048 traced, all multiples of 64 by the lemma; {_GRIDS}",
 }
 _DOMAINS = {
-    Claim.VISION: "B >= 1",
-    Claim.PREFILL: "B >= 1, S >= 1, K >= 0",
-    Claim.TEXT: "B >= 1, S >= 1, K >= 0",
-    Claim.DECODE: "B >= 1, K >= 0",
+    Claim.VISION: str(whole((B,))),
+    Claim.PREFILL: str(whole((B, S, K))),
+    Claim.TEXT: str(whole((B, S, K))),
+    Claim.DECODE: str(whole((B, K))),
 }
+"""The sizes for which a certificate speaks, besides those of the views."""
 
 
 def judge(formulas: Formulas, traces: Traces) -> Proof:
@@ -104,7 +116,7 @@ class _Judge:
         return Proof(
             certificates=certificates,
             failures=(*self._invalid, *self._innermost()),
-            methods={name: self._method(name) for name in _HOW},
+            methods=self._methods,
             coverage=tuple(self._coverage(claim, certificates) for claim in Claim),
             versions=self._traces.versions,
         )
@@ -145,11 +157,14 @@ class _Judge:
                 bound[formula] = formula.xreplace(_IN_FEATURES).xreplace(trace.sizes)
             self._equal(claim, path, bound[formula], trace.of(path), where)
 
-    def _complete(self, method: str, domain: Region, traces: Sequence[Trace]) -> None:
-        """Note a failure unless traces cover a domain."""
-        missing = gap(domain, [trace.region for trace in traces])
-        if missing is not None:
-            self._refuse(method, f"{domain} is not covered: there is no trace for {missing}")
+    def _complete(self, method: str, traces: Iterable[Trace], within: Region = _ANYWHERE) -> None:
+        """Note a failure unless traces cover what a method claims, or the part within a region."""
+        regions = [trace.region for trace in traces]
+        for claimed in _CLAIMED[method]:
+            domain = claimed & within
+            missing = gap(domain, regions)
+            if missing is not None:
+                self._refuse(method, f"{domain} is not covered: there is no trace for {missing}")
 
     def _refuse(self, method: str, why: str) -> None:
         self._broken.add(method)
@@ -185,17 +200,15 @@ class _Judge:
                         )
 
     def _decoder(self) -> None:
-        traces = self._traces.decoder
-        self._complete(SYMBOLIC, whole((B, S, K)), traces)
-        for trace in traces:
+        self._complete(SYMBOLIC, self._traces.decoder)
+        for trace in self._traces.decoder:
             self._agree(Claim.TEXT, self._formulas[Claim.TEXT], trace)
-        self._complete(SYMBOLIC, whole((B, S, K)) & region([sp.Eq(S, 1)]), self._steps)
+        self._complete(SYMBOLIC, self._steps, within=_ONE_TOKEN)
         for trace in self._steps:
             self._agree(Claim.DECODE, self._formulas[Claim.DECODE], trace)
 
     def _tower(self) -> None:
-        sides = region([sp.Ge(q, SIDES[0]), sp.Le(q, SIDES[-1])])
-        self._complete(EVERY_SIDE, whole((B, q)) & sides, self._traces.tower)
+        self._complete(EVERY_SIDE, self._traces.tower)
         for trace in self._traces.tower:
             self._agree(Claim.VISION, self._of_tower, trace)
 
@@ -219,19 +232,13 @@ class _Judge:
                 self._refuse(EVERY_SIDE, f"{path}: what is traced of its own work is not of {kind}")
 
     def _features(self) -> None:
-        traces = self._traces.features
-        self._complete(SYMBOLIC_SIDE, whole((B, q)), (*traces, *self._traces.tower))
-        for trace in traces:
+        """The sides that torch's guard leaves out are among those of the tower's traces."""
+        self._complete(SYMBOLIC_SIDE, (*self._traces.features, *self._traces.tower))
+        for trace in self._traces.features:
             self._agree(Claim.VISION, self._of_tower, trace)
 
     def _pages(self) -> None:
-        once = whole((B, S)) & region(
-            [sp.Le(B, 2), sp.Ge(S, 2), sp.Eq(K, 0), sp.Eq(q, 1), sp.Eq(q_t, 2)]
-        )
-        tiled = region([sp.Ge(n_w, 1), sp.Ge(n_h, 1)])
-        bare = region([sp.Eq(n_w, 0), sp.Eq(n_h, 0)])
-        for grid in (tiled, bare):
-            self._complete(PAGES, once & grid, self._traces.pages)
+        self._complete(PAGES, self._traces.pages)
         for trace in self._traces.pages:
             self._agree(Claim.VISION, self._formulas[Claim.VISION], _without_decoder(trace))
             self._agree(Claim.PREFILL, self._formulas[Claim.PREFILL], trace)
@@ -300,32 +307,41 @@ class _Judge:
 
     # The outcome.
 
+    @cached_property
+    def _methods(self) -> dict[str, Method]:
+        return {name: self._method(name) for name in _HOW}
+
     def _method(self, name: str) -> Method:
-        how, domain = _HOW[name]
         traces = self._by_method[name]
         guards = dict.fromkeys(str(guard) for trace in traces for guard in trace.guards)
-        return Method(name, how, domain, tuple(map(_shown, traces)), tuple(guards))
+        return Method(
+            name=name,
+            how=_HOW[name],
+            domain="; ".join(map(str, _CLAIMED[name])),
+            cases=tuple(map(_shown, traces)),
+            guards=tuple(guards),
+        )
 
     def _certificates(self) -> Iterator[Certificate]:
-        sound = {name for name in _HOW if name not in self._broken}
         for claim in Claim:
-            rests_on = (Claim.VISION, Claim.TEXT) if claim is Claim.PREFILL else ()
             for path in self._working(claim):
-                methods = self._methods(claim, path)
-                wrong = any((other, path) in self._wrong for other in (claim, *rests_on))
-                if not wrong and sound.issuperset(methods):
+                names = self._proved_by(claim, path)
+                if self._broken.isdisjoint(names) and not self._is_wrong(claim, path):
                     yield Certificate(
                         stage=claim.value,
                         path=path,
                         statement=statement(self._formulas[claim][path]),
-                        methods=methods,
-                        domain=self._domain(claim, methods),
+                        methods=names,
+                        domain=self._domain(claim, names),
                         guards=tuple(
-                            dict.fromkeys(
-                                guard for name in methods for guard in self._method(name).guards
-                            )
+                            dict.fromkeys(g for name in names for g in self._methods[name].guards)
                         ),
                     )
+
+    def _is_wrong(self, claim: Claim, path: str) -> bool:
+        """Whether a formula is, or one that it rests on."""
+        rests_on = (Claim.VISION, Claim.TEXT) if claim is Claim.PREFILL else ()
+        return any((other, path) in self._wrong for other in (claim, *rests_on))
 
     def _working(self, claim: Claim) -> list[str]:
         """The modules that do matrix work in a stage."""
@@ -338,7 +354,7 @@ class _Judge:
         work = {path for trace in traces for path, flops in trace.counted.items() if flops != 0}
         return [path for path in self._traces.modules if path in work]
 
-    def _methods(self, claim: Claim, path: str) -> tuple[str, ...]:
+    def _proved_by(self, claim: Claim, path: str) -> tuple[str, ...]:
         if claim in (Claim.TEXT, Claim.DECODE):
             return (SYMBOLIC,)
         if _in_decoder(path):
@@ -349,8 +365,7 @@ class _Judge:
         return (tower, SYMBOLIC, PAGES) if both else (tower, PAGES)
 
     def _domain(self, claim: Claim, methods: tuple[str, ...]) -> str:
-        of_vision = claim is Claim.PREFILL and SYMBOLIC not in methods
-        sizes = _DOMAINS[Claim.VISION if of_vision else claim]
+        sizes = _DOMAINS[claim if SYMBOLIC in methods else Claim.VISION]
         return "; ".join([sizes, *(_SIDES[name] for name in methods if name in _SIDES)])
 
     def _coverage(self, claim: Claim, certificates: Sequence[Certificate]) -> Coverage:
