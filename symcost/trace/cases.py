@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import product
 from typing import Any, TypeAlias
-from unittest import mock
 
 import sympy as sp
 import torch
@@ -17,7 +15,7 @@ from transformers import DynamicCache
 from symcost.symbols import B, K, S, n_h, n_w, q, q_t
 from symcost.trace.symbolic import Run, Session, Sizes
 from symcost.trace.traced import SIDES, STEP, Trace, Traces
-from symcost.verify.port import FULL_ATTENTION, cache_of, port, run_decoder, run_tower
+from symcost.verify.port import cache_of, images, port, run_decoder, run_tower
 from symcost.version import __version__
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -126,22 +124,9 @@ def _features(model: Any, sizes: Sizes) -> None:
 
 
 def _page(model: Any, sizes: Sizes) -> None:
-    batch, columns, rows = sizes[B], sizes[n_w], sizes[n_h]
-    images: dict[str, Any] = {"pixel_values": _pixels(model, batch, sizes[q])}
-    if not (isinstance(columns, int) and columns == 0):
-        tiles = columns * rows
-        images["pixel_values_local"] = _pixels(model, batch * tiles, sizes[q_t])
-        images["num_local_patches"] = [tiles] * batch
-        images["patches_grid"] = [[columns, rows]] * batch
-    ids = torch.zeros(batch, sizes[S], dtype=torch.long)
-    # The port would compare the number of image tokens, which is a value and not a size.
-    with mock.patch.dict(os.environ, {"TRANSFORMERS_DISABLE_TORCH_CHECK": "1"}):
-        model(ids, **images, attention_mask=FULL_ATTENTION, past_key_values=DynamicCache())
-
-
-def _pixels(model: Any, views: Any, side: Any) -> torch.Tensor:
-    kernel = model.model.vision_tower.sam_encoder.patch_embed.projection.weight
-    return torch.zeros(views, kernel.shape[1], STEP * side, STEP * side, dtype=kernel.dtype)
+    sides = STEP * sizes[q], STEP * sizes[q_t]
+    given = images(model, sizes[B], *sides, sizes[n_w], sizes[n_h])
+    run_decoder(model, sizes[B], sizes[S], DynamicCache(), given)
 
 
 def trace_all(

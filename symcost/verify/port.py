@@ -7,9 +7,10 @@ configuration in bf16 on the meta device, where tensors have shapes and no memor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from unittest import mock
 
@@ -82,34 +83,48 @@ def run_tower(model: Any, views: Sizes, side: Sizes) -> torch.Tensor:
     return features
 
 
-def _images(model: Any, batch: int, views: Views) -> dict[str, Any]:
-    crops = int(views.crops)
-    tiles = _pixels(model, batch * crops, int(views.tile_size)) if crops else None
+def images(
+    model: Any, batch: int, side: Sizes, tile_side: Sizes, columns: Sizes, rows: Sizes
+) -> dict[str, Any]:
+    """What the port is given of a batch of pages: global views, and tiles where there are any."""
+    tiles = columns * rows
+    none = isinstance(tiles, int) and tiles == 0
     return {
-        "pixel_values": _pixels(model, batch, int(views.base_size)),
-        "pixel_values_local": tiles,
-        "num_local_patches": [crops] * batch,
-        "patches_grid": [[int(views.columns), int(views.rows)]] * batch,
+        "pixel_values": _pixels(model, batch, side),
+        "pixel_values_local": None if none else _pixels(model, batch * tiles, tile_side),
+        "num_local_patches": [tiles] * batch,
+        "patches_grid": [[columns, rows]] * batch,
     }
 
 
-def run_vision(model: Any, batch: int, views: Views) -> tuple[torch.Tensor, ...]:
-    """The features of a batch of pages, as the decoder takes them in."""
-    features = model.model.get_image_features(**_images(model, batch, views), return_dict=True)
+def images_of(model: Any, batch: int, views: Views | None) -> dict[str, Any]:
+    """What the port is given of a batch of pages; nothing for text alone."""
+    if views is None:
+        return {}
+    sizes = (views.base_size, views.tile_size, views.columns, views.rows)
+    return images(model, batch, *(int(size) for size in sizes))
+
+
+def run_vision(model: Any, given: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
+    """The features of images, as the decoder takes them in."""
+    features = model.model.get_image_features(**given, return_dict=True)
     return tuple(features.pooler_output)
 
 
 def run_decoder(
-    model: Any, batch: Sizes, tokens: Sizes, past: DynamicCache, views: Views | None = None
+    model: Any,
+    batch: Sizes,
+    tokens: Sizes,
+    past: DynamicCache,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> torch.Tensor:
-    """Logits of all of so many tokens on what is cached, with pages taken in where there are any.
+    """Logits of all of so many tokens on what is cached, with images taken in where there are any.
 
     The cache holds the tokens afterwards.
     """
     ids = torch.zeros(batch, tokens, dtype=torch.long, device=model.lm_head.weight.device)
-    images = {} if views is None else _images(model, int(batch), views)
     with _without_values():
-        result = model(ids, **images, attention_mask=FULL_ATTENTION, past_key_values=past)
+        result = model(ids, **given, attention_mask=FULL_ATTENTION, past_key_values=past)
     logits: torch.Tensor = result.logits
     return logits
 

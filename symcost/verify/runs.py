@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 
-from symcost.errors import InputError
-from symcost.models.deepseek_ocr.geometry import Views
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.paths import enclosing
 from symcost.stages import Stage
@@ -19,7 +17,14 @@ from symcost.verify import counters, fvcore_counter
 from symcost.verify.comparison import Observation, Quantity
 from symcost.verify.counters import Count
 from symcost.verify.grid import Grid, page
-from symcost.verify.port import Real, filled_cache, run_attention, run_decoder, run_vision
+from symcost.verify.port import (
+    Real,
+    filled_cache,
+    images_of,
+    run_attention,
+    run_decoder,
+    run_vision,
+)
 from symcost.verify.targets import Target
 
 ATTENTION = "model.language_model.layers.0.self_attn"
@@ -132,21 +137,16 @@ def _cache(real: Real, stage: Stage, workload: Workload, past: Any) -> Observati
     return Observation(Quantity.CACHE_BYTES, stage, workload, count, real.modules)
 
 
-def _views(workload: Workload) -> Views:
-    if workload.views is None:
-        raise InputError("the vision stage needs a page")
-    return workload.views
-
-
 def _pages(real: Real, workload: Workload, *, backward: bool = False) -> Iterator[Observation]:
-    run = partial(run_vision, real.meta, workload.batch, _views(workload))
+    run = partial(run_vision, real.meta, images_of(real.meta, workload.batch, workload.views))
     for quantity, count in _counted(real, run, backward=backward, inside="model"):
         yield Observation(quantity, Stage.VISION, workload, count, real.modules)
 
 
 def _pages_by_fvcore(real: Real, workload: Workload) -> Iterator[Observation]:
-    run = partial(run_vision, real.in_memory, workload.batch, _views(workload))
-    count = fvcore_counter.count(real.in_memory, run)
+    model = real.in_memory
+    run = partial(run_vision, model, images_of(model, workload.batch, workload.views))
+    count = fvcore_counter.count(model, run)
     yield Observation(
         Quantity.FVCORE, Stage.VISION, workload, count, real.modules_in("model"), "model"
     )
@@ -157,7 +157,8 @@ def _decoded(
 ) -> Iterator[Observation]:
     past = filled_cache(real.meta, workload.batch, workload.cached)
     tokens = 1 if stage is Stage.DECODE else workload.context_len
-    run = partial(run_decoder, real.meta, workload.batch, tokens, past, workload.views)
+    images = images_of(real.meta, workload.batch, workload.views)
+    run = partial(run_decoder, real.meta, workload.batch, tokens, past, images)
     for quantity, count in _counted(real, run, backward=backward):
         yield Observation(quantity, stage, workload, count, real.modules)
     yield _cache(real, stage, workload, past)

@@ -16,7 +16,7 @@ from symcost.symbols import K
 from symcost.verify import fvcore_counter
 from symcost.verify.blind_spots import Counter, require_declared
 from symcost.verify.comparison import Formulas, Quantity
-from symcost.verify.port import Real, filled_cache, run_decoder, run_vision
+from symcost.verify.port import Real, filled_cache, images_of, run_decoder, run_vision
 from symcost.verify.stated import by_module
 
 _TEXT = ("model.language_model", "lm_head")
@@ -60,8 +60,9 @@ class DeepseekOCRStaticAnalyzer:
         """The count of each stage on a workload with a page; vision is the sum of its parts."""
         if workload.views is None:
             raise InputError("the static analyzer needs a workload with a page")
-        pages = partial(run_vision, self._real.in_memory, workload.batch, workload.views)
-        counted = {Stage.VISION.value: fvcore_counter.count(self._real.in_memory, pages)}
+        model = self._real.in_memory
+        pages = partial(run_vision, model, images_of(model, workload.batch, workload.views))
+        counted = {Stage.VISION.value: fvcore_counter.count(model, pages)}
         for stage, tokens, cached in (
             (Stage.PREFILL, workload.context_len, 0),
             (Stage.DECODE, 1, workload.cached),
