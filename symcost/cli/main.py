@@ -194,7 +194,11 @@ def verify(
     model: given.Model,
     target: Annotated[
         list[Target] | None,
-        typer.Option(help="What to verify; may be given several times. Default: everything."),
+        typer.Option(
+            metavar="NAME",
+            help="core (parameters, the whole model), vision, decoder, llama (the attention block) "
+            "or prefill-decode (steps, the cache); may be given several times. Default: all.",
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A few workloads, in less than a minute.")
