@@ -6,6 +6,7 @@ from symcost.execution import Execution
 from symcost.models import load
 from symcost.models.deepseek_ocr import (
     DeepseekOCRModel,
+    Executions,
     Views,
     Widths,
     get_decode_cost_per_token,
@@ -20,6 +21,7 @@ __all__ = [
     "Cost",
     "DeepseekOCRModel",
     "Execution",
+    "Executions",
     "FixedLayer",
     "Layer",
     "Stage",

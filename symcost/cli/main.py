@@ -25,6 +25,7 @@ from symcost.cli.output import (
 from symcost.errors import SymcostError
 from symcost.execution import Execution
 from symcost.files import require_writable, write_all
+from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.widths import Widths
@@ -77,7 +78,7 @@ def report(
     cached: given.Cached = None,
     new_tokens: given.NewTokens = 1,
     reference: given.Reference = "vendor",
-    execution: given.ExecutionOption = Execution.EAGER,
+    execution: given.ExecutionOption = Execution.EAGER.value,
     lm_head: given.LmHead = given.Head.ALL,
     width: given.Width = "weights=2,activations=2,kv=2",
     config: given.Config = None,
@@ -99,20 +100,21 @@ def report(
         new_tokens=new_tokens,
     )
     widths = Widths.parse(width)
+    executions = Executions.parse(execution)
 
     def build(views: Views | None) -> DeepseekOCRModel:
         return given.model(
             model,
             views=views,
             reference=reference,
-            execution=execution,
+            execution=executions,
             lm_head=lm_head,
             widths=widths,
             config=config,
         )
 
     result = Report(
-        model, reference, execution.value, workload.as_dict(), stage_costs(build, workload)
+        model, reference, str(executions), workload.as_dict(), stage_costs(build, workload)
     )
     if show is Format.JSON:
         emit(json.dumps(result.as_dict(), indent=2) + "\n", output)
@@ -137,7 +139,7 @@ def formulas(
         typer.Option(help="What to show; may be given several times. Default: matrix_flops."),
     ] = None,
     reference: given.Reference = "vendor",
-    execution: given.ExecutionOption = Execution.EAGER,
+    execution: given.ExecutionOption = Execution.EAGER.value,
     lm_head: given.LmHead = given.Head.ALL,
     config: given.Config = None,
     no_image: given.NoImage = False,
@@ -151,7 +153,7 @@ def formulas(
         model,
         views=None if no_image else SYMBOLIC,
         reference=reference,
-        execution=execution,
+        execution=Executions.parse(execution),
         lm_head=lm_head,
         widths=Widths.SYMBOLIC,
         config=config,

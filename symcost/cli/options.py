@@ -11,6 +11,7 @@ import typer
 from symcost.execution import Execution
 from symcost.models import MODELS, load
 from symcost.models.deepseek_ocr.config import from_file
+from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import MODES, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.reference import REFERENCES
@@ -44,8 +45,13 @@ Reference = Annotated[
     typer.Option(help=f"The implementation that is reproduced: {_one_of(*REFERENCES)}"),
 ]
 ExecutionOption = Annotated[
-    Execution,
-    typer.Option("--execution", help="How operators are grouped into kernels."),
+    str,
+    typer.Option(
+        "--execution",
+        metavar="NAME|PART=NAME,…",
+        help=f"How operators are grouped into kernels: {_one_of(*Execution)} By part: "
+        "vision=eager,decoder=fused.",
+    ),
 ]
 LmHead = Annotated[Head, typer.Option(help="Run the head on all prefill tokens or the last.")]
 Width = Annotated[
@@ -108,7 +114,7 @@ def model(
     *,
     views: Views | None,
     reference: str,
-    execution: Execution,
+    execution: Executions,
     lm_head: Head,
     widths: Widths,
     config: Path | None,

@@ -180,7 +180,10 @@ BAD = [
     (["--image", "none.png"], "'none.png'"),
     (["--image", "0x100"], "image is '0x100'; both sides must be positive"),
     (["--reference", "other"], "reference is 'other'; allowed: vendor, transformers"),
-    (["--execution", "lazy"], "'lazy' is not one of 'eager', 'fused', 'ideal'"),
+    (
+        ["--execution", "lazy"],
+        "execution is 'lazy'; allowed: eager, fused, ideal, or NAME=EXECUTION",
+    ),
     (["--lm-head", "first"], "'first' is not one of 'all', 'last'"),
     (["--width", "weights=0"], "width weights is 0; a width is positive"),
     (["--width", "heads=1"], "allowed: NAME=BYTES for weights, activations, kv"),

@@ -1,6 +1,7 @@
 """DeepSeek-OCR: SAM-B and CLIP-L, a linear projector, and a mixture-of-experts decoder."""
 
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
+from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import MODES, Views, crop_grid, views_of_page
 from symcost.models.deepseek_ocr.model import (
     DeepseekOCRModel,
@@ -17,6 +18,7 @@ __all__ = [
     "VENDOR_PATHS",
     "DeepseekOCRConfig",
     "DeepseekOCRModel",
+    "Executions",
     "Views",
     "Widths",
     "crop_grid",

@@ -14,6 +14,7 @@ from symcost.execution import Execution
 from symcost.graph import Graph
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, published
 from symcost.models.deepseek_ocr.decoder import decoder, head
+from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.vision import PARTS, vision
@@ -102,7 +103,7 @@ class DeepseekOCRModel:
         *,
         views: Views | None = SYMBOLIC,
         reference: str = "vendor",
-        execution: str | Execution = Execution.EAGER,
+        execution: str | Executions = Execution.EAGER,
         lm_head: str = "all",
         widths: Widths | None = None,
     ) -> Self:
@@ -114,8 +115,9 @@ class DeepseekOCRModel:
             What the vision tower sees of a page: of any size unless given; None for text alone.
         reference : {"vendor", "transformers"}
             The implementation whose operators are reproduced.
-        execution : {"eager", "fused", "ideal"}
-            How operators are grouped into kernels.
+        execution : {"eager", "fused", "ideal"} or Executions
+            How operators are grouped into kernels, everywhere or by part; as text also
+            "vision=eager,decoder=fused".
         lm_head : {"all", "last"}
             Whether the head runs on all tokens of a prefill, as the references do, or on the last.
         widths : Widths
@@ -123,21 +125,20 @@ class DeepseekOCRModel:
         """
         config = published() if config is None else config
         named = reference_named(reference)
-        if execution not in list(Execution):
-            raise InputError(f"execution is {execution!r}; allowed: {', '.join(Execution)}")
-        how = Execution(execution)
+        how = execution if isinstance(execution, Executions) else Executions.parse(execution)
         if lm_head not in ("all", "last"):
             raise InputError(f"lm_head is {lm_head!r}; allowed: all, last")
-        text = GraphLayer(decoder(config.decoder, named, None), how)
-        seen = text if views is None else GraphLayer(decoder(config.decoder, named, views), how)
+        text = seen = GraphLayer(decoder(config.decoder, named, None), how.decoder)
+        if views is not None:
+            seen = GraphLayer(decoder(config.decoder, named, views), how.decoder)
         return cls(
             vision_layer=None
             if views is None
-            else GraphLayer(vision(config, named, views), how, PARTS),
+            else GraphLayer(vision(config, named, views), how.vision, PARTS),
             prefill_decoder=seen,
             step_decoder=text,
             num_decoder_layers=1,
-            head_layer=GraphLayer(head(config.decoder, last_only=lm_head == "last"), how),
+            head_layer=GraphLayer(head(config.decoder, last_only=lm_head == "last"), how.decoder),
             widths=Widths() if widths is None else widths,
             image_tokens=0 if views is None else views.image_tokens,
         )
