@@ -66,6 +66,8 @@ def cost_of(graph: Graph, execution: Execution) -> Cost:
     """
     ledger = _Ledger(graph, kernels(graph, execution))
     entries = [*work(graph), *ledger.traffic(), *ledger.live(), *_held(graph)]
+    if execution is Execution.EAGER:
+        entries += _scratch(graph)
     return Cost(tuple(entry for entry in entries if entry.amount != 0))
 
 
@@ -74,6 +76,17 @@ def work(graph: Graph) -> Iterator[Entry]:
     for operation in graph.operations:
         yield Entry(operation.path, MACS, times(operation.macs, operation.loops))
         yield Entry(operation.path, VECTOR_FLOPS, times(operation.vector_flops, operation.loops))
+
+
+def _scratch(graph: Graph) -> Iterator[Entry]:
+    """What the reference's operators move besides their reads and results."""
+    for operation in graph.operations:
+        for direction, amount in (
+            (Direction.READ, operation.scratch.read),
+            (Direction.WRITTEN, operation.scratch.written),
+        ):
+            resource = Traffic(Kind.ACTIVATION, direction)
+            yield Entry(operation.path, resource, times(amount, operation.loops))
 
 
 class _Ledger:

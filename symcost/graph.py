@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from symcost.errors import ShapeError
 from symcost.loops import Loop
-from symcost.symbols import Expr, Size, as_expr, positive, w_a, w_w
+from symcost.symbols import ZERO, Expr, Size, as_expr, positive, w_a, w_w
 from symcost.tensor import Kind, Piece, Region, Tensor, product, shape_text
 
 Gradients: TypeAlias = Sequence[Tensor | None]
@@ -26,6 +26,20 @@ class Kernel:
     """One kernel of a serving engine: the operators that a layer declares to run together."""
 
     label: str
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Bytes that the reference moves besides what its operators are given and result in.
+
+    Copies in another width, or figures kept for a backward pass: a kernel of one's own has none.
+    """
+
+    read: Expr = ZERO
+    written: Expr = ZERO
+
+
+NO_SCRATCH = Scratch()
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +59,7 @@ class Operation:
     vector_flops: Expr
     reads: tuple[Piece, ...]
     writes: tuple[Piece, ...]
+    scratch: Scratch
     backward: Backward | None = field(repr=False)
 
 

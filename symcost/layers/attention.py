@@ -71,13 +71,14 @@ def relative_attention(
     query, key, value = (
         part.reshape(batch * heads, tokens, size) for part in split.split(0, 1, 1, 1)
     )
+    at = g.fused("flash_attention")
     bias = relative_bias(
         g,
         query.reshape(batch * heads, side, side, size),
         trained_side=trained_side,
         always_resize=always_resize,
+        kernel=at,
     )
-    at = g.fused("flash_attention")
     scores = matmul(at / "scores", scale(at / "scale", query), key.transposed)
     biased = add(at / "add_bias", scores, bias.reshape(batch * heads, tokens, tokens))
     mixed = matmul(at / "mix", softmax_in_float32(at, biased), value)

@@ -12,6 +12,7 @@ from symcost.operators import (
     cos,
     einsum,
     gather,
+    index_arithmetic,
     interpolate_bicubic,
     interpolate_linear,
     matmul,
@@ -20,7 +21,7 @@ from symcost.operators import (
     scale,
     sin,
 )
-from symcost.symbols import FLOAT32_WIDTH, Expr, Size, as_expr, differs, floor_div
+from symcost.symbols import FLOAT32_WIDTH, INDEX_WIDTH, Expr, Size, as_expr, differs, floor_div
 from symcost.tensor import Tensor
 
 
@@ -38,15 +39,39 @@ def absolute_grid(g: Scope, table: Tensor, side: Size) -> Tensor:
     )
 
 
-def relative_bias(g: Scope, query: Tensor, *, trained_side: Size, always_resize: bool) -> Tensor:
+def distances(g: Scope, side: Size) -> Tensor:
+    """How far each query along an axis is from each key (s, s), as rows of a table.
+
+    The reference goes from integers to float32 and back. Transformers: get_rel_pos of SAM.
+    """
+    column, row = (
+        index_arithmetic(
+            g / f"{name}_to_float32", arange(g / name, side), width=FLOAT32_WIDTH
+        ).reshape(*shape)
+        for name, shape in (("queries", (side, 1)), ("keys", (1, side)))
+    )
+    apart = index_arithmetic(g / "subtract", column, row, width=FLOAT32_WIDTH)
+    shifted = index_arithmetic(g / "shift", apart, width=FLOAT32_WIDTH)
+    return index_arithmetic(g / "to_integer", shifted, width=INDEX_WIDTH)
+
+
+def relative_bias(
+    g: Scope, query: Tensor, *, trained_side: Size, always_resize: bool, kernel: Scope
+) -> Tensor:
     """Decomposed relative positions of queries (b, s, s, d): a bias (b, s, s, s, s).
 
     Transformers: get_decomposed_rel_pos of SAM, which resizes the tables at every size; the
     vendor's code does so only where the side is not the trained one.
+
+    Parameters
+    ----------
+    kernel : Scope
+        Where the bias is put together from its rows and columns: a kernel of attention does so
+        without writing it down.
     """
     _, side, _, features = query.shape
     length, trained = 2 * side - 1, 2 * as_expr(trained_side) - 1
-    bias = []
+    by_axis = []
     for axis, equation in (("h", "bhwc,hkc->bhwk"), ("w", "bhwc,wkc->bhwk")):
         table = interpolate_linear(
             g / f"interpolate_{axis}",
@@ -54,16 +79,19 @@ def relative_bias(g: Scope, query: Tensor, *, trained_side: Size, always_resize:
             shape=(length, features),
             needed=as_expr(1) if always_resize else differs(side, trained_side),
         )
-        rows = gather(g / f"rows_{axis}", table, arange(g / f"distances_{axis}", side, side))
-        bias.append(einsum(g / f"rel_{axis}", equation, query, rows))
-    by_row, by_column = bias
+        rows = gather(g / f"rows_{axis}", table, distances(g / f"distances_{axis}", side))
+        if axis == "w":
+            # Queries of one column lie apart: the contraction brings them together first.
+            query = copy(g / "query_by_column", query)
+        by_axis.append(einsum(g / f"rel_{axis}", equation, query, rows))
+    by_row, by_column = by_axis
     batch, height, width, keys = by_row.shape
     both = add(
-        g / "add_axes",
+        kernel / "add_axes",
         by_row.reshape(batch, height, width, keys, 1),
         by_column.reshape(batch, height, width, 1, keys),
     )
-    return copy(g / "by_query", both)
+    return copy(kernel / "by_query", both)
 
 
 def rotary_tables(

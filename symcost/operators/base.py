@@ -9,7 +9,7 @@ from typing import Generic, ParamSpec
 import sympy as sp
 
 from symcost.errors import DomainError, OperatorError, ShapeError
-from symcost.graph import Backward, Operation, Scope
+from symcost.graph import NO_SCRATCH, Backward, Operation, Scope, Scratch
 from symcost.symbols import ZERO, Expr, Size, as_expr, w_a
 from symcost.tensor import Kind, Piece, Region, Shape, Tensor, product, same, shape_text
 
@@ -67,6 +67,8 @@ class Rule:
         Elements of vector work, each at the operator's `flops_per_element`.
     inputs : tuple of Tensor
         What gradients flow back to, in the order of what `backward` returns.
+    scratch : Scratch
+        What the reference moves besides reads and results.
     backward : callable, optional
         Runs the operators of the backward pass for the gradient of the first output, and returns
         a gradient for each input, or None for an input that has none.
@@ -77,6 +79,7 @@ class Rule:
     macs: Expr = ZERO
     vector_elements: Expr = ZERO
     inputs: tuple[Tensor, ...] = ()
+    scratch: Scratch = NO_SCRATCH
     backward: Backward | None = None
 
 
@@ -165,6 +168,7 @@ class Operator(Generic[P]):
                 vector_flops=self.flops_per_element * rule.vector_elements,
                 reads=tuple(reads),
                 writes=tuple(writes),
+                scratch=rule.scratch,
                 backward=rule.backward,
             )
         )

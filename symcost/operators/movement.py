@@ -5,9 +5,18 @@ from __future__ import annotations
 import sympy as sp
 
 from symcost.errors import ShapeError
-from symcost.graph import Gradients, Outputs, Scope
-from symcost.operators.base import Out, Rule, operator, require, require_at_most, touched, width_of
-from symcost.symbols import INDEX_WIDTH, Expr, Size, as_expr
+from symcost.graph import Gradients, Outputs, Scope, Scratch
+from symcost.operators.base import (
+    Out,
+    Rule,
+    broadcast,
+    operator,
+    require,
+    require_at_most,
+    touched,
+    width_of,
+)
+from symcost.symbols import FLOAT32_WIDTH, INDEX_WIDTH, ZERO, Expr, Size, as_expr
 from symcost.tensor import Kind, Piece, Shape, Tensor, product, same, shape_text
 
 
@@ -24,6 +33,12 @@ def arange(*sizes: Size) -> Rule:
     """Positions that the forward pass makes itself, of the given shape."""
     shape = tuple(as_expr(size) for size in sizes)
     return Rule(out=(Out(shape, INDEX_WIDTH, differentiable=False),), reads=())
+
+
+@operator(torch="aten.mul, aten.sub, aten.add, aten._to_copy")
+def index_arithmetic(*given: Tensor, width: Expr) -> Rule:
+    """A step of the arithmetic on positions, broadcast, for which no FLOPs are counted."""
+    return Rule(out=(Out(broadcast(*given), width, differentiable=False),), reads=given)
 
 
 @operator(torch="aten.constant_pad_nd")
@@ -189,7 +204,7 @@ def cache_append(past: Tensor, new: Tensor, *, dim: int, width: Expr) -> Rule:
     )
 
 
-def _interpolate(table: Tensor, shape: Shape, needed: Expr) -> Rule:
+def _interpolate(table: Tensor, shape: Shape, needed: Expr, *, in_float32: bool) -> Rule:
     if not same(table.features, shape[-1]):
         raise ShapeError(
             f"{table.name} {shape_text(table.shape)} has other features than {shape_text(shape)}"
@@ -199,11 +214,13 @@ def _interpolate(table: Tensor, shape: Shape, needed: Expr) -> Rule:
     def backward(g: Scope, dy: Tensor, _: Outputs) -> Gradients:
         return (interpolate_backward(g / "grad_table", dy, shape=table.shape, needed=needed),)
 
+    wide = FLOAT32_WIDTH * needed * (table.elements + product(shape)) if in_float32 else ZERO
     return Rule(
         out=(Out(shape, width_of(table), written=needed * product(shape), present=present),),
         reads=(touched(table, needed * table.elements),),
         vector_elements=needed * product(shape),
         inputs=(table,),
+        scratch=Scratch(wide, wide),
         backward=backward,
     )
 
@@ -215,8 +232,11 @@ def _interpolate(table: Tensor, shape: Shape, needed: Expr) -> Rule:
     reason="16 neighbours, multiply and add each; wider filters of antialiasing are left out",
 )
 def interpolate_bicubic(table: Tensor, *, shape: Shape, needed: Expr) -> Rule:
-    """A position table resized to another grid; the table itself where `needed` is zero."""
-    return _interpolate(table, shape, needed)
+    """A position table resized to another grid; the table itself where `needed` is zero.
+
+    The reference casts the table to float32 and the result back.
+    """
+    return _interpolate(table, shape, needed, in_float32=True)
 
 
 @operator(
@@ -227,7 +247,7 @@ def interpolate_bicubic(table: Tensor, *, shape: Shape, needed: Expr) -> Rule:
 )
 def interpolate_linear(table: Tensor, *, shape: Shape, needed: Expr) -> Rule:
     """A table of relative positions resized; the table itself where `needed` is zero."""
-    return _interpolate(table, shape, needed)
+    return _interpolate(table, shape, needed, in_float32=False)
 
 
 @operator(

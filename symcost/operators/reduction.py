@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sympy as sp
 
-from symcost.graph import Gradients, Outputs, Scope
+from symcost.graph import Gradients, Outputs, Scope, Scratch
 from symcost.operators.base import Out, Rule, operator, require
-from symcost.symbols import Expr
+from symcost.symbols import FLOAT32_WIDTH, Expr
 from symcost.tensor import Shape, Tensor
 
 
@@ -68,7 +68,10 @@ def softmax_backward(dy: Tensor, y: Tensor) -> Rule:
     "the few operations per row are left out",
 )
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Rule:
-    """Normalisation of each row (..., h) with a weight and a bias (h)."""
+    """Normalisation of each row (..., h) with a weight and a bias (h).
+
+    The reference also writes down the mean and the deviation of each row, in float32.
+    """
     require("features", x.features, weight.features, x, weight)
     require("features", x.features, bias.features, x, bias)
 
@@ -84,6 +87,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Rule:
         reads=(x, weight, bias),
         vector_elements=x.elements,
         inputs=(x, weight, bias),
+        scratch=Scratch(written=2 * FLOAT32_WIDTH * x.rows),
         backward=backward,
     )
 

@@ -252,9 +252,12 @@ LAYER_CASES: dict[str, Case] = {
         bends={n: INDICATOR, n_0: INDICATOR},
         parameters=n_0**2 * H,
     ),
+    "position.distances": Case(lambda g: [position.distances(g, n)]),
     "position.relative_bias": Case(
         lambda g: [
-            position.relative_bias(g, _x(g, B, n, n, D), trained_side=n_0, always_resize=True)
+            position.relative_bias(
+                g, _x(g, B, n, n, D), trained_side=n_0, always_resize=True, kernel=g
+            )
         ],
         macs=2 * B * n**3 * D,
         parameters=2 * (2 * n_0 - 1) * D,

@@ -308,6 +308,14 @@ MOVEMENT = {
         read=sp.Integer(0),
         written=n * M,
     ),
+    "index_arithmetic": _case(
+        "index_arithmetic",
+        lambda g: (_ids(g, n, 1), _ids(g, 1, M)),
+        named={"width": FLOAT32_WIDTH},
+        vector_flops=sp.Integer(0),
+        read=n + M,
+        written=n * M,
+    ),
     "pad": _case(
         "pad",
         lambda g: (_given(g, B, n, n, H),),

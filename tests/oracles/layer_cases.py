@@ -116,7 +116,7 @@ def _relative_bias(module: Any, trained_side: int) -> Case:
     return Case(
         (floats(B * 12, n, n, 64),),
         lambda g, query, _: position.relative_bias(
-            g, query, trained_side=trained_side, always_resize=True
+            g, query, trained_side=trained_side, always_resize=True, kernel=g
         ),
         run,
         sizes=(n,),
@@ -223,6 +223,13 @@ POSITION_CASES = {
             :, 1:
         ].reshape(1, side, side, 1024),
         sizes=(q,),
+    ),
+    "position.distances": Case(
+        (),
+        position.distances,
+        lambda side: torch.empty(side, side, device="meta"),
+        sizes=(n,),
+        gradient=False,
     ),
     "position.relative_bias: global": _relative_bias(GLOBAL.attn, 64),
     "position.relative_bias: windows": _relative_bias(WINDOWED.attn, M),

@@ -22,6 +22,7 @@ from symcost.operators import (
     gather,
     gelu,
     grouped_linear,
+    index_arithmetic,
     interpolate_bicubic,
     interpolate_linear,
     layer_norm,
@@ -211,6 +212,12 @@ OPERATOR_CASES: dict[str, Case] = {
         arange,
         lambda rows, columns: torch.arange(rows * columns, device="meta").reshape(rows, columns),
         sizes=(n, M),
+        gradient=False,
+    ),
+    "index_arithmetic": Case(
+        (integers(n, 1), integers(1, M)),
+        lambda g, a, b: index_arithmetic(g, a, b, width=FLOAT32_WIDTH),
+        lambda a, b: a - b,
         gradient=False,
     ),
     "pad": Case(

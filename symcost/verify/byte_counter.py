@@ -1,0 +1,112 @@
+"""Bytes that each operator of the real model reads and writes, module by module.
+
+Every operator that runs is a kernel. It reads each tensor that it is given once, however often it
+is given, and writes each tensor that it makes; a tensor that repeats itself along a dimension has
+the bytes of what is stored. Views move nothing. Where an operator touches only a part of what it is
+given, its own rule says which.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from symcost.verify.counters import Count, ModulePaths
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Bytes read and bytes written, by module and operator."""
+
+    read: Count
+    written: Count
+
+
+def stored_bytes(tensor: torch.Tensor) -> int:
+    """The bytes of a tensor's elements, those that it only repeats counted once."""
+    count = 1
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        count *= size if stride or size == 0 else 1
+    return count * tensor.element_size()
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, torch.Tensor)]
+
+
+def _different(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Tensors, each look at the same memory once."""
+    looks = {
+        (x.untyped_storage()._cdata, x.storage_offset(), x.shape, x.stride()): x for x in tensors
+    }
+    return list(looks.values())
+
+
+def _everything(given: list[torch.Tensor], _: list[torch.Tensor]) -> int:
+    return sum(map(stored_bytes, _different(given)))
+
+
+def _rows(given: list[torch.Tensor], made: list[torch.Tensor]) -> int:
+    """Of a table only the rows that are looked up, and their numbers."""
+    return stored_bytes(given[1]) + stored_bytes(made[0])
+
+
+def _nothing(_: list[torch.Tensor], __: list[torch.Tensor]) -> int:
+    return 0
+
+
+READS: Mapping[Any, Callable[[list[torch.Tensor], list[torch.Tensor]], int]] = {
+    aten.embedding: _rows,
+    **dict.fromkeys((aten.empty_like, aten.zeros_like, aten.ones_like), _nothing),
+}
+"""What operators read that do not read all that they are given."""
+
+ALLOCATES = (aten.empty, aten.empty_like, aten.new_empty_strided)
+"""Operators that write nothing into what they make."""
+
+
+def _is_view(func: Any) -> bool:
+    """Whether what an operator makes is another look at what it was given."""
+    returns = func._schema.returns
+    looks = any(made.alias_info is not None and not made.alias_info.is_write for made in returns)
+    return looks or func.overloadpacket is aten._unsafe_view
+
+
+class _Bytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, tracker: ModulePaths) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._tracker = tracker
+        self.read: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.written: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if not _is_view(func):
+            operator = func.overloadpacket
+            given, results = _tensors((args, kwargs)), _tensors(made)
+            read = READS.get(operator, _everything)(given, results)
+            written = 0 if operator in ALLOCATES else sum(map(stored_bytes, _different(results)))
+            for path in self._tracker.parents:
+                self.read[path][str(operator)] += read
+                self.written[path][str(operator)] += written
+        return made
+
+
+def count(model: torch.nn.Module, run: Callable[[], Any], *, inside: str = "") -> Moved:
+    """The bytes that a forward pass moves."""
+    tracker = ModulePaths(model, inside)
+    with torch.no_grad(), tracker, _Bytes(tracker) as seen:
+        run()
+    return Moved(Count(_by_module(seen.read)), Count(_by_module(seen.written)))
+
+
+def _by_module(found: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    return {path: dict(of_each) for path, of_each in found.items() if path != "Global"}
