@@ -37,7 +37,6 @@ def generated_files(model: str, root: Path) -> dict[Path, str]:
     InputError
         The evidence is missing, or is of other formulas.
     """
-    proofs = evidence.stored(model, root)
     by_reference = {
         name: {
             execution.value: symbolic_stages(
@@ -47,6 +46,7 @@ def generated_files(model: str, root: Path) -> dict[Path, str]:
         }
         for name in REFERENCES
     }
+    proofs = evidence.stored(model, root)
     shown = context(model, by_reference, proofs)
     folder = Path("generated") / evidence.folder(model)
     files = {folder / name: text for name, text in proofs.items()}

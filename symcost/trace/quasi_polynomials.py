@@ -44,10 +44,9 @@ class QuasiPolynomials:
 
     def hold(self, formula: Expr, argument: sp.Symbol) -> bool:
         """Whether a formula is one in an argument: in each residue class it is a polynomial."""
-        turn = sp.Dummy("turn", integer=True, nonnegative=True)
         for residue in range(self.period):
-            of_class = sp.expand(formula.xreplace({argument: self.period * turn + residue}))
-            if not of_class.is_polynomial(turn) or sp.degree(of_class, turn) > self.degree:
+            of_class = sp.expand(formula.xreplace({argument: self.period * argument + residue}))
+            if not of_class.is_polynomial(argument) or sp.degree(of_class, argument) > self.degree:
                 return False
         return True
 

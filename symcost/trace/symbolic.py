@@ -19,7 +19,7 @@ from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod
 from torch.utils._sympy.numbers import int_oo
 
 from symcost.errors import SymcostError
-from symcost.symbols import Expr
+from symcost.symbols import Expr, as_expr
 from symcost.trace.domain import region
 from symcost.trace.traced import Trace
 from symcost.verify.blind_spots import BLIND_SPOTS, BlindSpot, Counter, undeclared
@@ -173,7 +173,7 @@ class Session:
         guards = self._guards()
         gaps = undeclared(Counter.TORCH, seen, (*BLIND_SPOTS, *IN_TRACES))
         return Trace(
-            sizes={symbol: sp.sympify(size) for symbol, size in sizes.items()},
+            sizes={symbol: as_expr(size) for symbol, size in sizes.items()},
             region=region([*self._ranges(sizes), *guards]),
             guards=guards,
             counted={path: self._formula(seen.of(path)) for path in seen.by_module},
