@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from symcost.cost import Amount, Cost
 from symcost.errors import InputError
@@ -26,3 +27,8 @@ def figure(cost: Cost, metric: str) -> Amount:
         raise InputError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
     amount: Amount = getattr(cost, metric)
     return amount
+
+
+def exact(amount: Amount) -> int | str:
+    """A number for JSON: an integer, or p/q as text where widths make it a fraction."""
+    return str(amount) if isinstance(amount, Fraction) else int(amount)

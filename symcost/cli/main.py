@@ -25,6 +25,7 @@ from symcost.cli.output import (
 from symcost.errors import SymcostError
 from symcost.execution import Execution
 from symcost.files import require_writable, write_all
+from symcost.models import require_model
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
@@ -35,7 +36,7 @@ from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
 from symcost.render.proof import proof_markdown
 from symcost.render.report import Report
 from symcost.render.verification import verification_markdown
-from symcost.verify import require_reference
+from symcost.verify import room
 from symcost.verify.grid import FULL, QUICK
 from symcost.verify.targets import Target
 
@@ -209,9 +210,8 @@ def verify(
     output: given.Output = None,
 ) -> None:
     """Count on the real code and compare with the formulas, module by module."""
-    _before_long_work(output)
-    from symcost.verify import verification  # noqa: PLC0415  torch, only where it is needed
-
+    _before_long_work(model, output)
+    verification = room("symcost.verify.verification")
     with progress_bar() as progress:
         result = verification.verify(
             model,
@@ -236,9 +236,8 @@ def prove(
     output: given.Output = None,
 ) -> None:
     """Trace the real code with symbolic sizes and prove the formulas for all of them."""
-    _before_long_work(output)
-    from symcost.trace import proving  # noqa: PLC0415  torch, only where it is needed
-
+    _before_long_work(model, output)
+    proving = room("symcost.trace.proving")
     with progress_bar() as progress:
         proof = proving.prove(model, progress=progress)
     found = proof.as_dict()
@@ -251,9 +250,9 @@ def prove(
     _fail_with(proof.problems)
 
 
-def _before_long_work(output: Path | None) -> None:
+def _before_long_work(model: str, output: Path | None) -> None:
     """Refuse at once what would fail in the end."""
-    require_reference()
+    require_model(model)
     if output is not None:
         require_writable(output)
 

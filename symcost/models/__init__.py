@@ -33,6 +33,11 @@ def load(name: str, **options: Any) -> DeepseekOCRModel:
     >>> symcost.get_prefill_cost(model, context_len=924, batch_size=1).matrix_flops
     4562612649984
     """
+    require_model(name)
+    return MODELS[name](**options)
+
+
+def require_model(name: str) -> None:
+    """Raise unless there is a model of that name."""
     if name not in MODELS:
         raise InputError(f"model is {name!r}; allowed: {', '.join(MODELS)}")
-    return MODELS[name](**options)

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from symcost.cost import Amount, Cost
-from symcost.figures import METRICS, figure
-
-
-def exact(amount: Amount) -> int | str:
-    """A number for JSON: an integer, or p/q as text where widths make it a fraction."""
-    return str(amount) if isinstance(amount, Fraction) else int(amount)
+from symcost.figures import METRICS, exact, figure
 
 
 def cost_object(cost: Cost) -> dict[str, Any]:

@@ -25,16 +25,21 @@ def verification_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         row["counter"],
         row["stage"],
         row["part"] or "whole",
-        *(f"{row[name]:,}" for name in NUMERIC_COLUMNS),
+        *(_digits(row[name]) for name in NUMERIC_COLUMNS),
     )
+
+
+def _digits(amount: int | str) -> str:
+    return f"{amount:,}" if isinstance(amount, int) else amount
 
 
 def verification_summary(found: Mapping[str, Any]) -> list[str]:
     """What came out, in a few sentences."""
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     lines = [
-        f"{found['comparisons']:,} comparisons at {found['module_paths']} module paths, worst "
-        f"difference {found['worst_difference']:,} ({versions})"
+        f"{found['comparisons']:,} comparisons at {found['module_paths']} module paths, "
+        f"{found['comparisons_not_zero']:,} of them of something else than zero; worst difference "
+        f"{_digits(found['worst_difference'])} ({versions})"
     ]
     mutants = found["mutants"]
     if mutants is not None:

@@ -70,6 +70,10 @@ _CLAIMED = {
 """The sizes that the traces of each method have to cover."""
 
 _GRIDS = "n_w, n_h >= 1 or no tiles"
+_BY_ARGUMENT = (
+    "a page as calls of the tower: traced at B <= 2, sides of 64 and 128 px and K = 0, else by the "
+    "argument of docs/PROOFS.md"
+)
 _SIDES = {
     SYMBOLIC_SIDE: f"I_g and I_t multiples of 64; {_GRIDS}",
     EVERY_SIDE: f"I_g and I_t of 64 to 2048 traced, all multiples of 64 by the lemma; {_GRIDS}",
@@ -366,7 +370,8 @@ class _Judge:
 
     def _domain(self, claim: Claim, methods: tuple[str, ...]) -> str:
         sizes = _DOMAINS[claim if SYMBOLIC in methods else Claim.VISION]
-        return "; ".join([sizes, *(_SIDES[name] for name in methods if name in _SIDES)])
+        parts = [sizes, *(_SIDES[name] for name in methods if name in _SIDES)]
+        return "; ".join([*parts, _BY_ARGUMENT] if PAGES in methods else parts)
 
     def _coverage(self, claim: Claim, certificates: Sequence[Certificate]) -> Coverage:
         work = len(self._working(claim))

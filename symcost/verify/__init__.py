@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 from symcost.errors import InputError
 
 _NEEDED = ("torch", "transformers", "fvcore")
+_PORT = "transformers.models.unlimited_ocr"
+SUPPORTED = "5.23.0"
+"""The version of transformers that the extra `verify` installs, whose port the formulas are of."""
+
+_EXTRA = "pip install 'symcost[verify]', or pip install '.[verify]' in a clone"
 
 
 def require_reference() -> None:
@@ -15,11 +22,39 @@ def require_reference() -> None:
     Raises
     ------
     InputError
-        One is missing; the message names the extra that installs it.
+        One is missing or cannot be imported, or transformers has no port; the message names the
+        extra that installs it.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(
             f"{', '.join(missing)} cannot be imported; the real model needs the extra verify: "
-            "pip install 'symcost[verify]', or pip install '.[verify]' in a clone"
+            f"{_EXTRA}"
         )
+    try:
+        port = find_spec(_PORT)
+    except ImportError:
+        port = None
+    if port is None:
+        raise InputError(
+            f"the transformers that is installed has no port of DeepSeek-OCR ({_PORT}); "
+            f"{SUPPORTED} has: {_EXTRA}"
+        )
+
+
+def room(name: str) -> ModuleType:
+    """A module of symcost that needs the real model.
+
+    Raises
+    ------
+    InputError
+        What it needs is missing or cannot be imported.
+    """
+    require_reference()
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"the real model cannot be imported: {error}; the extra verify installs what fits "
+            f"together: {_EXTRA}"
+        ) from None

@@ -36,7 +36,7 @@ class BlindSpot:
     operators: tuple[str, ...]
 
 
-_NO_ARITHMETIC = "makes, looks at or moves elements: no arithmetic"
+_NO_ARITHMETIC = "makes, looks at or moves elements, or computes a size: no arithmetic on elements"
 _VECTOR = (
     "vector work, no product of matrices: its FLOPs are stated at a documented cost per element "
     "and checked by the laws and by the independent page of arithmetic"
@@ -82,7 +82,15 @@ BLIND_SPOTS = (
     BlindSpot(
         Counter.FVCORE,
         _NO_ARITHMETIC,
-        ("aten::embedding", "aten::pad", "aten::reshape_as", "aten::repeat_interleave"),
+        (
+            *("aten::arange", "aten::zeros", "aten::Int", "aten::ScalarImplicit", "aten::size"),
+            *("aten::floor_divide", "aten::remainder", "aten::detach", "aten::dropout"),
+            *("aten::view", "aten::reshape", "aten::reshape_as", "aten::flatten", "aten::expand"),
+            *("aten::permute", "aten::transpose", "aten::contiguous", "aten::squeeze"),
+            *("aten::unsqueeze", "aten::select", "aten::slice", "aten::split_with_sizes"),
+            *("aten::chunk", "aten::unbind", "aten::cat", "aten::to", "aten::index"),
+            *("aten::embedding", "aten::pad", "aten::repeat_interleave"),
+        ),
     ),
     BlindSpot(
         Counter.FVCORE,
@@ -103,8 +111,11 @@ LIMITS = (
     "Experts run as batched_mm. The port's default, grouped_mm, does the same products in one "
     "kernel that neither counter sees.",
     "fvcore runs forward only.",
-    "The reference vendor is not on PyPI. Its matrix work is the port's and the products of its "
-    "rotary angles, held to six counts that were taken on the vendor's code.",
+    "The reference vendor is not on PyPI and is not run. Its matrix work is the port's and the "
+    "products of its rotary angles; the project's tests hold it to six counts that were taken on "
+    "the vendor's code.",
+    "Image tokens are compared with the features that the port makes of a page; the port's own "
+    "comparison of the two needs values and is switched off.",
     "Vector FLOPs and bytes moved are seen by neither counter but for LayerNorm, which fvcore "
     "counts.",
 )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any
 
 from symcost.exact import Evaluator, Number
 from symcost.graph import Graph
+from symcost.models.deepseek_ocr.geometry import SYMBOLIC
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.paths import expanded
 from symcost.stages import Stage
+from symcost.symbols import B
 from symcost.verify.blind_spots import Counter, undeclared
 from symcost.verify.counters import Count
 from symcost.verify.stated import (
@@ -39,6 +42,8 @@ class Quantity(StrEnum):
     WEIGHT_BYTES = "weight bytes"
     CACHE_BYTES = "KV cache bytes"
     STATIC = "static analyzer"
+    HEAD_ON_LAST = "matrix FLOPs, head on the last token"
+    IMAGE_TOKENS = "image tokens"
 
 
 COUNTERS = {
@@ -46,6 +51,7 @@ COUNTERS = {
     Quantity.BACKWARD: Counter.TORCH,
     Quantity.FVCORE: Counter.FVCORE,
     Quantity.STATIC: Counter.FVCORE,
+    Quantity.HEAD_ON_LAST: Counter.TORCH,
 }
 """Who counts work; what is held is read off the real parameters and the real cache."""
 
@@ -66,19 +72,28 @@ class Formulas:
         return stage_graphs(self._model, **_views(has_page))
 
     def _shares(self, quantity: Quantity, stage: Stage, has_page: bool) -> list[Share]:
-        stated = self.stated(has_page)[stage]
-        if quantity is Quantity.FORWARD:
-            return matrix_flops(stated.forward)
-        if quantity is Quantity.BACKWARD:
-            return matrix_flops(stated.backward)
-        if quantity in (Quantity.FVCORE, Quantity.STATIC):
-            return fvcore_count(stated)
-        if quantity is Quantity.CACHE_BYTES:
-            return cache_bytes(stated.forward)
-        held = weight_bytes(stated.forward)
-        if quantity is Quantity.WEIGHT_BYTES:
-            return held
-        return [Share(share.path, share.amount / Widths().weights) for share in held]
+        def stated() -> Stated:
+            return self.stated(has_page)[stage]
+
+        def with_last_head() -> Stated:
+            return stated_stages(self._model, lm_head="last", **_views(has_page))[stage]
+
+        def parameters() -> list[Share]:
+            held = weight_bytes(stated().forward)
+            return [Share(share.path, share.amount / Widths().weights) for share in held]
+
+        make: dict[Quantity, Callable[[], list[Share]]] = {
+            Quantity.FORWARD: lambda: matrix_flops(stated().forward),
+            Quantity.BACKWARD: lambda: matrix_flops(stated().backward),
+            Quantity.HEAD_ON_LAST: lambda: matrix_flops(with_last_head().forward),
+            Quantity.FVCORE: lambda: fvcore_count(stated()),
+            Quantity.STATIC: lambda: fvcore_count(stated()),
+            Quantity.PARAMETERS: parameters,
+            Quantity.WEIGHT_BYTES: lambda: weight_bytes(stated().forward),
+            Quantity.CACHE_BYTES: lambda: cache_bytes(stated().forward),
+            Quantity.IMAGE_TOKENS: lambda: [Share("", B * SYMBOLIC.image_tokens)],
+        }
+        return make[quantity]()
 
 
 def _views(has_page: bool) -> dict[str, Any]:
@@ -137,21 +152,29 @@ class Difference:
     counted_operators: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        sizes = ", ".join(
-            f"{name} {value}"
-            for name, value in self.workload.as_dict().items()
-            if value is not None and name != "new_tokens"
-        )
         return (
             f"{self.path or 'the whole model'}: {self.quantity} of {self.stage}: predicted "
-            f"{self.predicted:,}{_listed(self.predicted_operators)}, counted "
-            f"{self.counted:,}{_listed(self.counted_operators)}, difference "
-            f"{self.predicted - self.counted:,} ({sizes})"
+            f"{digits(self.predicted)}{_listed(self.predicted_operators)}, counted "
+            f"{digits(self.counted)}{_listed(self.counted_operators)}, difference "
+            f"{digits(self.predicted - self.counted)} ({_sizes(self.workload)})"
         )
+
+
+def digits(number: Number) -> str:
+    """A number with its digits in groups of three; a fraction as it is."""
+    return str(number) if isinstance(number, Fraction) else f"{number:,}"
+
+
+def _sizes(workload: Workload) -> str:
+    sizes = workload.as_dict()
+    shown = ["batch", "context_len", "cached"]
+    if workload.views is not None:
+        shown += ["base_size", "tile_size", "crop_grid"]
+    return ", ".join(f"{name} {sizes[name]}" for name in shown)
 
 
 def _listed(operators: Mapping[str, Number]) -> str:
-    named = ", ".join(f"{name} {count:,}" for name, count in operators.items() if name)
+    named = ", ".join(f"{name} {digits(count)}" for name, count in operators.items() if name)
     return f" ({named})" if named else ""
 
 
@@ -202,7 +225,7 @@ def _rules(
             if path == module or path.startswith(f"{module}." if module else ""):
                 name = path.removeprefix(module).removeprefix(".")
                 rule = operators.get(share.path, "")
-                yield f"{rule} {name}".strip() or "itself", totals.get(path, 0)
+                yield f"{rule} {name}".strip(), totals.get(path, 0)
 
 
 def silent(observation: Observation) -> list[str]:

@@ -65,6 +65,7 @@ def count(
     """
     analysis = FlopCountAnalysis(_Call(model, run), (torch.zeros(1),))
     analysis.set_op_handle(EINSUM, einsum)
+    analysis._ignored_ops = set()  # it keeps silent about some operators; here none is passed over
     analysis.unsupported_ops_warnings(False)
     analysis.uncalled_modules_warnings(False)
     analysis.tracer_warnings("none")

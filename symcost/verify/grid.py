@@ -163,6 +163,6 @@ QUICK = Grid(
     fvcore_vision=(page(64, 1, (2, 1), tile=320), page(320, 1)),
     fvcore_prefill=(text(1, 1), text(2, 129), PIECES[0]),
     fvcore_decode=(text(1, 1, 1), text(8, 1, 4096)),
-    static=(page(128, 2, (2, 1), tile=64, text=20, cached=400),),
+    static=(page(64, 1, (2, 1), tile=64, text=20, cached=400),),
 )
 """A few of each: less than a minute."""

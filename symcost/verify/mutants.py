@@ -106,6 +106,7 @@ def mutants(formulas: Formulas, keys: Iterable[Key]) -> Iterator[Mutant]:
             Quantity.FVCORE: _operands(graphs) + _normed(graphs),
             Quantity.PARAMETERS: [[x] for graph in graphs for x in graph.weights.values()],
             Quantity.CACHE_BYTES: [[x] for graph in graphs for x in _cached(graph)],
+            Quantity.IMAGE_TOKENS: [[]],
         }
         for quantity, tensors in sized.items():
             key = (quantity, stage, has_page)

@@ -117,14 +117,27 @@ def run_decoder(
     tokens: Sizes,
     past: DynamicCache,
     given: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    last_only: bool = False,
 ) -> torch.Tensor:
-    """Logits of all of so many tokens on what is cached, with images taken in where there are any.
+    """Logits of all of so many tokens, or of the last one of each sequence, on what is cached.
 
     The cache holds the tokens afterwards.
+
+    Parameters
+    ----------
+    given : mapping of str to Any
+        Images that are taken in.
     """
     ids = torch.zeros(batch, tokens, dtype=torch.long, device=model.lm_head.weight.device)
     with _without_values():
-        result = model(ids, **given, attention_mask=FULL_ATTENTION, past_key_values=past)
+        result = model(
+            ids,
+            **given,
+            attention_mask=FULL_ATTENTION,
+            past_key_values=past,
+            logits_to_keep=1 if last_only else 0,
+        )
     logits: torch.Tensor = result.logits
     return logits
 

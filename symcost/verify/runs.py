@@ -73,6 +73,7 @@ def _decoder(real: Real, grid: Grid) -> Iterator[Run]:
     for workload in grid.prefill_backward:
         yield partial(_prefill, real, workload, backward=True)
     for workload in grid.fvcore_prefill:
+        yield partial(_last_token, real, workload)
         yield partial(_by_fvcore, real, workload, Stage.PREFILL)
 
 
@@ -138,9 +139,17 @@ def _cache(real: Real, stage: Stage, workload: Workload, past: Any) -> Observati
 
 
 def _pages(real: Real, workload: Workload, *, backward: bool = False) -> Iterator[Observation]:
-    run = partial(run_vision, real.meta, images_of(real.meta, workload.batch, workload.views))
+    images = images_of(real.meta, workload.batch, workload.views)
+    made: list[torch.Tensor] = []
+
+    def run() -> tuple[torch.Tensor, ...]:
+        made[:] = run_vision(real.meta, images)
+        return tuple(made)
+
     for quantity, count in _counted(real, run, backward=backward, inside="model"):
         yield Observation(quantity, Stage.VISION, workload, count, real.modules)
+    tokens = Count({"": {"": sum(len(features) for features in made)}})
+    yield Observation(Quantity.IMAGE_TOKENS, Stage.VISION, workload, tokens, ("",))
 
 
 def _pages_by_fvcore(real: Real, workload: Workload) -> Iterator[Observation]:
@@ -162,6 +171,15 @@ def _decoded(
     for quantity, count in _counted(real, run, backward=backward):
         yield Observation(quantity, stage, workload, count, real.modules)
     yield _cache(real, stage, workload, past)
+
+
+def _last_token(real: Real, workload: Workload) -> Iterator[Observation]:
+    past = filled_cache(real.meta, workload.batch, workload.cached)
+    run = partial(
+        run_decoder, real.meta, workload.batch, workload.context_len, past, last_only=True
+    )
+    count = counters.count(real.meta, run)
+    yield Observation(Quantity.HEAD_ON_LAST, Stage.PREFILL, workload, count, real.modules)
 
 
 def _prefill(real: Real, workload: Workload, *, backward: bool = False) -> Iterator[Observation]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sympy as sp
 
+from symcost.autodiff import backward
 from symcost.cost import MACS, VECTOR_FLOPS, Cost, Resource, StageCost, Storage
 from symcost.exact import Evaluator, Number
 from symcost.graph import Graph
@@ -50,8 +51,13 @@ class Stated:
 
     @property
     def operators(self) -> dict[str, str]:
-        """The rule that runs at each path."""
-        return {op.path: op.operator for graph in self.graphs.values() for op in graph.operations}
+        """The rule that runs at each path, forward and backward."""
+        return {
+            op.path: op.operator
+            for graph in self.graphs.values()
+            for either in (backward(graph), graph)
+            for op in either.operations
+        }
 
 
 def _entered(model: str, options: Mapping[str, Any]) -> Iterator[tuple[Stage, DeepseekOCRModel]]:

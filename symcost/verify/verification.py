@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from symcost.errors import SymcostError
 from symcost.exact import Number
+from symcost.figures import exact
 from symcost.models.deepseek_ocr.vision import PARTS
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.stages import Stage
+from symcost.verify import SUPPORTED
 from symcost.verify.blind_spots import BLIND_SPOTS, LIMITS
 from symcost.verify.comparison import (
     COUNTERS,
@@ -20,6 +22,7 @@ from symcost.verify.comparison import (
     Observation,
     Quantity,
     differences,
+    digits,
     disagreeing,
     silent,
 )
@@ -27,7 +30,7 @@ from symcost.verify.grid import FULL, Grid
 from symcost.verify.mutants import Sensitivity, sensitivity
 from symcost.verify.port import Real
 from symcost.verify.runs import ATTENTION, steps
-from symcost.verify.stated import REFERENCE, by_module, digest, stated_by_page
+from symcost.verify.stated import REFERENCE, by_module, digest
 from symcost.verify.static import DeepseekOCRStaticAnalyzer
 from symcost.verify.targets import Target
 from symcost.version import __version__
@@ -35,8 +38,8 @@ from symcost.version import __version__
 Progress = Callable[[str, int, int], None]
 """Told what is going on, how many runs are done, and of how many."""
 
-SUPPORTED = "transformers 5.23.0"
-"""The version that the extra `verify` installs."""
+_HELD = (Quantity.PARAMETERS, Quantity.WEIGHT_BYTES)
+"""Quantities that are compared at every parameter as well."""
 
 _VISION = {name: paths[0] for name, paths in PARTS.items()}
 _TEXT = {"decoder": "model.language_model", "lm_head": "lm_head"}
@@ -81,8 +84,10 @@ class Verification:
     model: str
     grid: Grid
     targets: tuple[Target, ...]
-    modules: int = 0
+    formulas: str = ""
+    modules: set[str] = field(default_factory=set)
     comparisons: int = 0
+    of_work: int = 0
     worst_difference: Number = 0
     rows: dict[tuple[Quantity, str, str], Row] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
@@ -104,10 +109,11 @@ class Verification:
             "reference": REFERENCE,
             "versions": versions(),
             "targets": [target.value for target in self.targets],
-            "module_paths": self.modules,
-            "formulas": digest(stated_by_page(self.model)),
+            "module_paths": len(self.modules),
+            "formulas": self.formulas,
             "comparisons": self.comparisons,
-            "worst_difference": int(self.worst_difference),
+            "comparisons_not_zero": self.of_work,
+            "worst_difference": exact(self.worst_difference),
             "problems": self.problems,
             "rows": [
                 {
@@ -116,9 +122,9 @@ class Verification:
                     "stage": row.stage,
                     "part": row.part,
                     "runs": row.runs,
-                    "predicted": int(row.predicted),
+                    "predicted": exact(row.predicted),
                     "counted": row.counted,
-                    "difference": int(row.difference),
+                    "difference": exact(row.difference),
                 }
                 for row in self.rows.values()
             ],
@@ -150,7 +156,10 @@ class Verification:
 
     def add(self, observation: Observation, totals: dict[str, Number]) -> None:
         """Book an observation under the parts that it shows."""
+        if observation.quantity not in _HELD:
+            self.modules.update(observation.modules)
         self.comparisons += len(observation.modules)
+        self.of_work += sum(observation.count.of(path) != 0 for path in observation.modules)
         for stage, part, paths in _parts(observation):
             self.book(
                 (observation.quantity, stage, part),
@@ -169,10 +178,10 @@ def _parts(observation: Observation) -> Iterator[tuple[str, str, tuple[str, ...]
     if observation.within == ATTENTION:
         yield observation.stage, "attention block", (ATTENTION,)
         return
-    if observation.quantity is Quantity.CACHE_BYTES:
+    if observation.quantity in (Quantity.CACHE_BYTES, Quantity.IMAGE_TOKENS):
         yield observation.stage, "", ("",)
         return
-    held = observation.quantity in (Quantity.PARAMETERS, Quantity.WEIGHT_BYTES)
+    held = observation.quantity in _HELD
     stage = "model" if held else observation.stage.value
     yield stage, "", (observation.within,)
     parts = _SHOWN[observation.stage]
@@ -203,32 +212,22 @@ def verify(
     """
     result = Verification(model, grid, targets)
     formulas = Formulas(model)
-    formulas.stated(True)
+    result.formulas = digest({has_page: formulas.stated(has_page) for has_page in (True, False)})
     real = Real()
     observations: list[Observation] = []
     runs = steps(real, grid, targets)
     workloads = grid.static if Target.CORE in targets else ()
     total = len(runs) + len(workloads) + 1
-    try:
-        result.modules = len(real.modules)
-        for done, step in enumerate(runs):
-            progress(step.target, done, total)
-            for observation in step.run():
-                judge(result, formulas, observation)
-                observations.append(observation)
-            if result.problems:
-                return result
-        for done, workload in enumerate(workloads, len(runs)):
-            progress("static analyzer", done, total)
-            _cross_check(result, real, workload)
-    except SymcostError:
-        raise
-    except Exception as error:
-        result.gaps.append(
-            f"the real model of transformers {version('transformers')} raised "
-            f"{type(error).__name__}: {error}; its code is not the one that is verified, which is "
-            f"that of {SUPPORTED}"
-        )
+    for done, step in enumerate(runs):
+        progress(step.target, done, total)
+        for observation in _seen(result, step.run):
+            judge(result, formulas, observation)
+            observations.append(observation)
+        if result.problems:
+            return result
+    for done, workload in enumerate(workloads, len(runs)):
+        progress("static analyzer", done, total)
+        _cross_check(result, real, workload)
     if result.problems:
         return result
     progress("formulas made wrong on purpose", total - 1, total)
@@ -238,14 +237,34 @@ def verify(
     return result
 
 
+T = TypeVar("T")
+
+
+def _seen(result: Verification, run: Callable[[], Iterator[T]]) -> list[T]:
+    """What a run of the real code shows; where that raises, nothing but the problem."""
+    try:
+        return list(run())
+    except SymcostError:
+        raise
+    except Exception as error:
+        present = version("transformers")
+        other = "" if present == SUPPORTED else f"; the formulas are of that of {SUPPORTED}"
+        result.gaps.append(
+            f"the real model of transformers {present} raised {type(error).__name__}: "
+            f"{' '.join(str(error).split())}{other}"
+        )
+        return []
+
+
 def _cross_check(result: Verification, real: Real, workload: Workload) -> None:
-    for check in DeepseekOCRStaticAnalyzer(real).cross_check(workload):
+    analyzer = DeepseekOCRStaticAnalyzer(real)
+    for check in _seen(result, lambda: analyzer.cross_check(workload)):
         result.book((Quantity.STATIC, check.stage, ""), check.analytic, check.static)
         result.comparisons += 1
         if check.difference:
             result.gaps.append(
-                f"static analyzer, {check.stage}: predicted {check.analytic:,}, counted "
-                f"{check.static:,}, difference {check.difference:,}"
+                f"static analyzer, {check.stage}: predicted {digits(check.analytic)}, counted "
+                f"{digits(check.static)}, difference {digits(check.difference)}"
             )
 
 

@@ -103,6 +103,13 @@ def test_bad_input_leaves_with_2(capsys, arguments, told):
     assert len(err.splitlines()) == 1
 
 
+def test_an_unknown_model_is_told_before_missing_packages(capsys, monkeypatch):
+    monkeypatch.setattr(requirements, "find_spec", lambda _: None)
+    for command in ("verify", "prove"):
+        code, _, err = run(capsys, command, "foo")
+        assert (code, err) == (2, "error: model is 'foo'; allowed: deepseek-ocr\n")
+
+
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "below"):

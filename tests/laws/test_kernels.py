@@ -170,7 +170,7 @@ class TestOneKernel:
         assert sp.expand(activations - moved) == 0
 
     def test_only_the_reference_has_scratch(self):
-        """Its LayerNorm writes two figures of each row in float32; one of a serving engine does not."""
+        """Its LayerNorm writes two figures of each row in float32; a serving engine's does not."""
         graph = Graph()
         x = graph.input("x", B, H)
         weights = (graph.root.weight(name, H) for name in ("weight", "bias"))

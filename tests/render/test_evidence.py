@@ -49,6 +49,9 @@ def test_what_is_stored_holds_what_was_asked_for():
         ({"targets": ["llama"]}, "is not of the full grid"),
         ({"grid": {}}, "is not of the full grid"),
         ({"problems": ["something is off"]}, "tells of problems: something is off"),
+        ({"worst_difference": 5}, "is not as it was written"),
+        ({"rows": VERIFICATION["rows"][:2]}, "is not as it was written"),
+        ({"mutants": {"survivors": ["one"]}}, "is not as it was written"),
     ],
 )
 def test_a_verification_that_does_not_fit_is_refused(present, change, told):
@@ -63,6 +66,16 @@ def test_a_certificate_of_another_formula_is_refused(present):
     with pytest.raises(InputError, match=f"proves another formula of {path} in vision") as caught:
         evidence.proof_of(MODEL, json.dumps(PROOF | {"certificates": certificates}), present[1])
     assert "symcost prove deepseek-ocr --format json -o generated/deepseek_ocr" in str(caught.value)
+
+
+def test_a_proof_that_leaves_a_module_out_is_refused(present):
+    some = [found for found in PROOF["certificates"] if "sam_encoder" not in found["path"]]
+    with pytest.raises(InputError, match=r"has no certificate of model\.vision_tower\.sam_encoder"):
+        evidence.proof_of(MODEL, json.dumps(PROOF | {"certificates": some}), present[1])
+    leaf = "model.vision_tower.sam_encoder.layers.0.attn.qkv"
+    some = [found for found in PROOF["certificates"] if found["path"] != leaf]
+    with pytest.raises(InputError, match="is not complete in vision"):
+        evidence.proof_of(MODEL, json.dumps(PROOF | {"certificates": some}), present[1])
 
 
 @pytest.mark.parametrize(

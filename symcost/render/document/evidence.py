@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from symcost.errors import InputError
+from symcost.paths import enclosing
 from symcost.render.document.display import math
 from symcost.render.proof import certified
 from symcost.trace.statements import Claim, current_statements, formulas_of
@@ -20,6 +21,17 @@ COMMANDS = {
     VERIFICATION: "symcost verify {model} --format json -o {path}",
     PROOF: "symcost prove {model} --format json -o {path}",
 }
+
+_IN_VERIFICATION = (
+    *("formulas", "grid", "targets", "problems", "rows", "mutants", "versions", "comparisons"),
+    *("comparisons_not_zero", "module_paths", "worst_difference", "blind_spots", "limits"),
+)
+_IN_PROOF = ("certificates", "coverage", "methods", "failures", "versions")
+_QUANTITIES = (
+    *("parameters", "weight bytes", "matrix FLOPs", "matrix FLOPs, backward", "fvcore count"),
+    *("KV cache bytes", "static analyzer", "image tokens", "matrix FLOPs, head on the last token"),
+)
+"""What a whole verification compares."""
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _STORED = (_PACKAGE / "evidence", _PACKAGE.parent / "generated")
@@ -81,7 +93,7 @@ def verification_of(model: str, text: str, present: str) -> dict[str, Any]:
     InputError
         It speaks of other formulas, of a part of the grid, or of differences.
     """
-    found = _read(model, VERIFICATION, text, ("formulas", "grid", "targets", "problems", "rows"))
+    found = _read(model, VERIFICATION, text, _IN_VERIFICATION)
     command = _command(model, VERIFICATION)
     if found["formulas"] != present:
         raise InputError(f"{VERIFICATION} is of other formulas; verify these: {command}")
@@ -89,6 +101,10 @@ def verification_of(model: str, text: str, present: str) -> dict[str, Any]:
         raise InputError(f"{VERIFICATION} is not of the full grid; run: {command}")
     if found["problems"]:
         raise InputError(f"{VERIFICATION} tells of problems: {found['problems'][0]}")
+    quantities = {row["quantity"] for row in found["rows"] if row["difference"] == 0}
+    whole = quantities == set(_QUANTITIES) and not found["mutants"]["survivors"]
+    if found["worst_difference"] != 0 or not whole:
+        raise InputError(f"{VERIFICATION} is not as it was written; run: {command}")
     return found
 
 
@@ -105,17 +121,29 @@ def proof_of(model: str, text: str, statements: Mapping[tuple[str, str], str]) -
     InputError
         A certificate states another formula, or one is missing.
     """
-    found = _read(model, PROOF, text, ("certificates", "coverage", "methods", "failures"))
+    found = _read(model, PROOF, text, _IN_PROOF)
     command = _command(model, PROOF)
-    for certificate in found["certificates"]:
+    certificates = found["certificates"]
+    for certificate in certificates:
         stage, path = certificate["stage"], certificate["path"]
         if certificate["statement"] != statements.get((stage, path)):
             raise InputError(
                 f"{PROOF} proves another formula of {path or 'the whole model'} in {stage}; prove "
                 f"the present ones: {command}"
             )
-    short = [row["stage"] for row in found["coverage"] if row["certified"] != row["with_work"]]
-    if found["failures"] or short or not found["coverage"]:
+    proved = {(certificate["stage"], certificate["path"]) for certificate in certificates}
+    for stage, operator in statements:
+        for path in enclosing(operator.rpartition(".")[0]):
+            if (stage, path) not in proved:
+                raise InputError(
+                    f"{PROOF} has no certificate of {path or 'the whole model'} in {stage}; run: "
+                    f"{command}"
+                )
+    for row in found["coverage"]:
+        counted = sum(certificate["stage"] == row["stage"] for certificate in certificates)
+        if not row["with_work"] == row["certified"] == counted:
+            raise InputError(f"{PROOF} is not complete in {row['stage']}; run: {command}")
+    if found["failures"] or not found["coverage"]:
         raise InputError(f"{PROOF} is not complete; run: {command}")
     return found
 
