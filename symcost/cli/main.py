@@ -225,7 +225,7 @@ def verify(
     elif show is Format.MARKDOWN:
         emit(verification_markdown(found), output)
     else:
-        emit(lambda _: verification_table(found), output)
+        emit(lambda width: verification_table(found, width), output)
     _fail_with(result.problems)
 
 

@@ -34,6 +34,9 @@ from symcost.render.verification import (
 FILE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
 
+_ALL_DIGITS = 150
+"""Columns of the terminal that a verification with all its digits takes."""
+
 _COLUMN = 13
 """Columns of the terminal that a figure takes at most, its border included."""
 
@@ -69,8 +72,12 @@ def formula_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def verification_table(found: Mapping[str, Any]) -> Group:
-    """A verification as a table with a row for each quantity, stage and part, and its sum."""
+def verification_table(found: Mapping[str, Any], width: int) -> Group:
+    """A verification as a table with a row for each quantity, stage and part, and its sum.
+
+    Where the terminal is too narrow for all digits, sums are rounded; the difference never is.
+    """
+    narrow = width < _ALL_DIGITS
     table = Table()
     for column in VERIFICATION_COLUMNS:
         numeric = column in NUMERIC_COLUMNS
@@ -81,7 +88,7 @@ def verification_table(found: Mapping[str, Any]) -> Group:
             table.add_section()
         before = row["quantity"], row["stage"]
         style = "" if row["part"] else "bold"
-        table.add_row(*verification_cells(row), style=style)
+        table.add_row(*verification_cells(row, rounded=narrow), style=style)
     return Group(table, *map(Text, verification_summary(found)))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from symcost.render.figures import human
+
 VERIFICATION_COLUMNS = (
     "quantity",
     "counted by",
@@ -18,15 +20,23 @@ VERIFICATION_COLUMNS = (
 NUMERIC_COLUMNS = VERIFICATION_COLUMNS[4:]
 
 
-def verification_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def verification_cells(row: Mapping[str, Any], *, rounded: bool = False) -> tuple[str, ...]:
     """A row as text; predicted and counted are sums over all runs."""
+    show = _rounded if rounded else _digits
     return (
         row["quantity"],
         row["counter"],
         row["stage"],
         row["part"] or "whole",
-        *(_digits(row[name]) for name in NUMERIC_COLUMNS),
+        str(row["runs"]),
+        show(row["predicted"]),
+        show(row["counted"]),
+        _digits(row["difference"]),
     )
+
+
+def _rounded(amount: int | str) -> str:
+    return human(amount) if isinstance(amount, int) else amount
 
 
 def _digits(amount: int | str) -> str:

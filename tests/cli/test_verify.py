@@ -10,6 +10,7 @@ import torch
 
 from symcost import verify as requirements
 from symcost.cli.main import main
+from symcost.cli.output import verification_table
 from symcost.verify.verification import verify
 
 torch.set_num_threads(1)
@@ -30,6 +31,38 @@ def test_a_table_shows_predicted_counted_and_difference(capsys):
     for word in ("predicted", "counted", "difference", "attention block", "prefill", "decode"):
         assert word in out
     assert "worst difference 0" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("width", [80, 100, 150, 200])
+def test_no_number_breaks_on_a_narrow_terminal(width):
+    from io import StringIO
+
+    from rich.console import Console
+
+    row = {
+        "quantity": "matrix FLOPs",
+        "counter": "FlopCounterMode",
+        "stage": "vision",
+        "part": "",
+        "runs": 144,
+        "predicted": 1_209_322_392_453_120,
+        "counted": 1_209_322_392_453_119,
+        "difference": 1,
+    }
+    found = {
+        "rows": [row],
+        "comparisons": 1,
+        "module_paths": 1,
+        "comparisons_not_zero": 1,
+        "worst_difference": 1,
+        "versions": {},
+        "mutants": None,
+    }
+    shown = StringIO()
+    Console(file=shown, width=width).print(verification_table(found, width))
+    exact = "1,209,322,392,453,119" in shown.getvalue()
+    assert exact == (width >= 150)
+    assert exact or shown.getvalue().count("1.209 P") == 2
 
 
 def test_json_is_the_verification(capsys):

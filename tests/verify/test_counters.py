@@ -127,6 +127,9 @@ def test_grouped_experts_are_caught():
     assert whole.of("model.language_model.layers.1.mlp.experts") > 0
     gaps = {gap.operator: gap.path for gap in undeclared(Counter.TORCH, grouped)}
     assert gaps["aten._grouped_mm"] == "model.language_model.layers.1.mlp.experts"
+    by_fvcore = fvcore_counter.count(model, lambda: run_decoder(model, 2, 7, DynamicCache()))
+    assert by_fvcore.of("model.language_model.layers.1.mlp.experts") == 0
+    assert "aten::_grouped_mm" in {gap.operator for gap in undeclared(Counter.FVCORE, by_fvcore)}
 
 
 def contraction():
@@ -150,6 +153,12 @@ def test_what_is_declared_for_one_counter_is_not_for_the_other():
     count = counters.count(nn.Identity(), lambda: torch.zeros(2, device="meta").cos())
     assert undeclared(Counter.TORCH, count) == []
     assert undeclared(Counter.FVCORE, count) != []
+
+
+def test_fvcore_keeps_silent_about_nothing():
+    """By itself it ignores some sixty operators without a word, `aten::max` among them."""
+    count = fvcore_counter.count(nn.Identity(), lambda: torch.zeros(3, 4).max(0).values)
+    assert "aten::max" in {gap.operator for gap in undeclared(Counter.FVCORE, count)}
 
 
 def test_no_operator_is_declared_twice():
