@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from symcost.cli import main as program
 from symcost.exact import Evaluator
 from symcost.export.json_tree import decode
 from symcost.figures import METRICS, figure
@@ -176,19 +177,24 @@ def test_math_survives_githubs_markdown():
 # Writing.
 
 
-def test_check_tells_what_is_stale(tmp_path):
-    run = [sys.executable, "-c", "from symcost.cli.main import main; main()", "generate"]
-    run += ["deepseek-ocr", "--root", str(tmp_path)]
-    assert subprocess.run([*run, "--check"], capture_output=True, check=False).returncode == 1
+def test_check_tells_what_is_stale(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(program, "generated_files", lambda _, __: files)
+
+    def run(*more: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as left:
+            program.main(["generate", "deepseek-ocr", "--root", str(tmp_path), *more])
+        return left.value.code, capsys.readouterr().out
+
+    assert run("--check")[0] == 1
     assert list(tmp_path.iterdir()) == []
-    assert subprocess.run(run, capture_output=True, check=False).returncode == 0
-    assert subprocess.run([*run, "--check"], capture_output=True, check=False).returncode == 0
+    assert run()[0] == 0
+    assert run("--check")[0] == 0
     document = tmp_path / "docs" / "HOLISTIC_ANALYSIS.md"
     document.write_text(document.read_text().replace("61{,}440", "61{,}441"))
-    done = subprocess.run([*run, "--check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "-" in done.stdout
-    assert "61{,}441" in done.stdout
+    code, told = run("--check")
+    assert code == 1
+    assert "-" in told
+    assert "61{,}441" in told
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
