@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from symcost import version
 from symcost.cli import options as given
@@ -220,12 +220,7 @@ def verify(
             progress=progress,
         )
     found = result.as_dict()
-    if show is Format.JSON:
-        emit(json.dumps(found, indent=1) + "\n", output)
-    elif show is Format.MARKDOWN:
-        emit(verification_markdown(found), output)
-    else:
-        emit(lambda width: verification_table(found, width), output)
+    _show(found, show, output, verification_markdown, verification_table)
     _fail_with(result.problems)
 
 
@@ -241,12 +236,7 @@ def prove(
     with progress_bar() as progress:
         proof = proving.prove(model, progress=progress)
     found = proof.as_dict()
-    if show is Format.JSON:
-        emit(json.dumps(found, indent=1) + "\n", output)
-    elif show is Format.MARKDOWN:
-        emit(proof_markdown(found), output)
-    else:
-        emit(lambda _: proof_table(found), output)
+    _show(found, show, output, proof_markdown, lambda proved, _: proof_table(proved))
     _fail_with(proof.problems)
 
 
@@ -255,6 +245,22 @@ def _before_long_work(model: str, output: Path | None) -> None:
     require_model(model)
     if output is not None:
         require_writable(output)
+
+
+def _show(
+    found: Mapping[str, Any],
+    show: Format,
+    output: Path | None,
+    markdown: Callable[[Mapping[str, Any]], str],
+    table: Callable[[Mapping[str, Any], int], RenderableType],
+) -> None:
+    """Show what was found as it was asked for."""
+    if show is Format.JSON:
+        emit(json.dumps(found, indent=1) + "\n", output)
+    elif show is Format.MARKDOWN:
+        emit(markdown(found), output)
+    else:
+        emit(lambda width: table(found, width), output)
 
 
 def _fail_with(problems: Sequence[str]) -> None:

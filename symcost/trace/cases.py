@@ -15,11 +15,8 @@ from transformers import DynamicCache
 from symcost.symbols import B, K, S, n_h, n_w, q, q_t
 from symcost.trace.symbolic import Run, Session, Sizes
 from symcost.trace.traced import SIDES, STEP, Trace, Traces
+from symcost.verify import Progress, versions
 from symcost.verify.port import cache_of, images, port, run_decoder, run_tower
-from symcost.version import __version__
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being traced, how many traces are done, and of how many."""
 
 Case: TypeAlias = Mapping[sp.Symbol, int | sp.Symbol]
 """Each size as a number, or as itself where it is symbolic."""
@@ -176,7 +173,11 @@ def trace_all(
         done += len(family.cases)
     progress("done", total, total)
     return Traces(
-        modules=modules, windows=windows, errors=tuple(errors), versions=_versions(), **traces
+        modules=modules,
+        windows=windows,
+        errors=tuple(errors),
+        versions=versions("torch", "transformers", "sympy"),
+        **traces,
     )
 
 
@@ -184,8 +185,3 @@ def _windows(model: Any) -> dict[str, int]:
     """The layers that attend within windows, as the real model says."""
     sides = {path: getattr(module, "window_size", 0) for path, module in model.named_modules()}
     return {path: side for path, side in sides.items() if isinstance(side, int) and side > 0}
-
-
-def _versions() -> dict[str, str]:
-    packages = ("torch", "transformers", "sympy")
-    return {"symcost": __version__, **{name: version(name) for name in packages}}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symcost.trace.cases import Progress, trace_all
+from symcost.trace.cases import trace_all
 from symcost.trace.certificates import Proof
 from symcost.trace.judging import judge
 from symcost.trace.statements import stated_formulas
+from symcost.verify import Progress
 
 
 def prove(model: str = "deepseek-ocr", progress: Progress = lambda *_: None) -> Proof:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TypeAlias
 
 from symcost.errors import InputError
+from symcost.version import __version__
 
 _NEEDED = ("torch", "transformers", "fvcore")
 _PORT = "transformers.models.unlimited_ocr"
 SUPPORTED = "5.23.0"
 """The version of transformers that the extra `verify` installs, whose port the formulas are of."""
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is going on, how much of it is done, and of how much."""
+
 _EXTRA = "pip install 'symcost[verify]', or pip install '.[verify]' in a clone"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of symcost and of the packages that evidence depends on."""
+    return {"symcost": __version__, **{name: version(name) for name in packages}}
 
 
 def require_reference() -> None:

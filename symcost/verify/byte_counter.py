@@ -17,7 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from symcost.verify.counters import Count, ModulePaths
+from symcost.verify.counters import ROOT, Count, ModulePaths
 
 aten = torch.ops.aten
 
@@ -109,4 +109,4 @@ def count(model: torch.nn.Module, run: Callable[[], Any], *, inside: str = "") -
 
 
 def _by_module(found: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    return {path: dict(of_each) for path, of_each in found.items() if path != "Global"}
+    return {path: dict(of_each) for path, of_each in found.items() if path != ROOT}

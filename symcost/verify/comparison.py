@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any
@@ -19,6 +18,7 @@ from symcost.stages import Stage
 from symcost.symbols import B
 from symcost.verify.blind_spots import Counter, undeclared
 from symcost.verify.counters import Count
+from symcost.verify.quantities import Quantity
 from symcost.verify.stated import (
     Share,
     Stated,
@@ -30,21 +30,6 @@ from symcost.verify.stated import (
     stated_stages,
     weight_bytes,
 )
-
-
-class Quantity(StrEnum):
-    """What is compared."""
-
-    FORWARD = "matrix FLOPs"
-    BACKWARD = "matrix FLOPs, backward"
-    FVCORE = "fvcore count"
-    PARAMETERS = "parameters"
-    WEIGHT_BYTES = "weight bytes"
-    CACHE_BYTES = "KV cache bytes"
-    STATIC = "static analyzer"
-    HEAD_ON_LAST = "matrix FLOPs, head on the last token"
-    IMAGE_TOKENS = "image tokens"
-
 
 COUNTERS = {
     Quantity.FORWARD: Counter.TORCH,

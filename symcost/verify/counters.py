@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from symcost.paths import enclosing
 
-_ROOT = "Global"
+ROOT = "Global"
 """The counter's name for the whole."""
 
 
@@ -62,7 +62,7 @@ class ModulePaths:
 
     def __init__(self, model: torch.nn.Module, inside: str = "") -> None:
         self._paths = {module: path for path, module in model.named_modules()}
-        self._outside = (_ROOT, *enclosing(inside))
+        self._outside = (ROOT, *enclosing(inside))
         self._open: list[tuple[str, int]] = []
         self._nodes: list[tuple[int, int, str]] = []
 
@@ -113,7 +113,7 @@ class _Unknown(TorchDispatchMode):  # type: ignore[no-untyped-call]
         packet = getattr(func, "overloadpacket", func)
         name = str(packet)
         if packet not in self._known and name not in self.seen:
-            self.seen[name] = max(self._tracker.parents - {_ROOT}, key=len)
+            self.seen[name] = max(self._tracker.parents - {ROOT}, key=len)
         return func(*args, **(kwargs or {}))
 
 
@@ -128,7 +128,7 @@ def _counting(model: torch.nn.Module, inside: str) -> Iterator[Callable[[], Coun
             {
                 path: {str(operator): flops for operator, flops in by_operator.items()}
                 for path, by_operator in counter.get_flop_counts().items()
-                if path != _ROOT
+                if path != ROOT
             },
             dict(unknown.seen),
         )

@@ -24,7 +24,8 @@ from symcost.operators import OPERATORS, Rule
 from symcost.stages import Stage
 from symcost.symbols import ZERO, Expr, S
 from symcost.tensor import Kind, Tensor
-from symcost.verify.comparison import Formulas, Observation, Quantity, disagreeing
+from symcost.verify.comparison import Formulas, Observation, disagreeing
+from symcost.verify.quantities import Quantity
 from symcost.verify.stated import Share, by_module, matrix_flops
 
 Key = tuple[Quantity, Stage, bool]

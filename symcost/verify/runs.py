@@ -14,7 +14,7 @@ from symcost.models.deepseek_ocr.workload import Workload
 from symcost.paths import enclosing
 from symcost.stages import Stage
 from symcost.verify import counters, fvcore_counter
-from symcost.verify.comparison import Observation, Quantity
+from symcost.verify.comparison import Observation
 from symcost.verify.counters import Count
 from symcost.verify.grid import Grid, page
 from symcost.verify.port import (
@@ -25,6 +25,7 @@ from symcost.verify.port import (
     run_decoder,
     run_vision,
 )
+from symcost.verify.quantities import Quantity
 from symcost.verify.targets import Target
 
 ATTENTION = "model.language_model.layers.0.self_attn"
@@ -54,7 +55,7 @@ def _core(real: Real, grid: Grid) -> Iterator[Run]:
     yield partial(_parameters, real)
     for workload in grid.prefill:
         if workload.views is not None:
-            yield partial(_prefill, real, workload)
+            yield partial(_decoded, real, Stage.PREFILL, workload)
 
 
 def _vision(real: Real, grid: Grid) -> Iterator[Run]:
@@ -69,9 +70,9 @@ def _vision(real: Real, grid: Grid) -> Iterator[Run]:
 def _decoder(real: Real, grid: Grid) -> Iterator[Run]:
     for workload in grid.prefill:
         if workload.views is None:
-            yield partial(_prefill, real, workload)
+            yield partial(_decoded, real, Stage.PREFILL, workload)
     for workload in grid.prefill_backward:
-        yield partial(_prefill, real, workload, backward=True)
+        yield partial(_decoded, real, Stage.PREFILL, workload, backward=True)
     for workload in grid.fvcore_prefill:
         yield partial(_last_token, real, workload)
         yield partial(_by_fvcore, real, workload, Stage.PREFILL)
@@ -84,9 +85,9 @@ def _llama(real: Real, grid: Grid) -> Iterator[Run]:
 
 def _prefill_decode(real: Real, grid: Grid) -> Iterator[Run]:
     for workload in grid.decode:
-        yield partial(_step, real, workload)
+        yield partial(_decoded, real, Stage.DECODE, workload)
     for workload in grid.decode_backward:
-        yield partial(_step, real, workload, backward=True)
+        yield partial(_decoded, real, Stage.DECODE, workload, backward=True)
     for workload in grid.fvcore_decode:
         yield partial(_by_fvcore, real, workload, Stage.DECODE)
 
@@ -162,7 +163,7 @@ def _pages_by_fvcore(real: Real, workload: Workload) -> Iterator[Observation]:
 
 
 def _decoded(
-    real: Real, stage: Stage, workload: Workload, *, backward: bool
+    real: Real, stage: Stage, workload: Workload, *, backward: bool = False
 ) -> Iterator[Observation]:
     past = filled_cache(real.meta, workload.batch, workload.cached)
     tokens = 1 if stage is Stage.DECODE else workload.context_len
@@ -180,14 +181,6 @@ def _last_token(real: Real, workload: Workload) -> Iterator[Observation]:
     )
     count = counters.count(real.meta, run)
     yield Observation(Quantity.HEAD_ON_LAST, Stage.PREFILL, workload, count, real.modules)
-
-
-def _prefill(real: Real, workload: Workload, *, backward: bool = False) -> Iterator[Observation]:
-    return _decoded(real, Stage.PREFILL, workload, backward=backward)
-
-
-def _step(real: Real, workload: Workload, *, backward: bool = False) -> Iterator[Observation]:
-    return _decoded(real, Stage.DECODE, workload, backward=backward)
 
 
 def _by_fvcore(real: Real, workload: Workload, stage: Stage) -> Iterator[Observation]:

@@ -15,8 +15,9 @@ from symcost.stages import Stage
 from symcost.symbols import K
 from symcost.verify import fvcore_counter
 from symcost.verify.blind_spots import Counter, require_declared
-from symcost.verify.comparison import Formulas, Quantity
+from symcost.verify.comparison import Formulas
 from symcost.verify.port import Real, filled_cache, images_of, run_decoder, run_vision
+from symcost.verify.quantities import Quantity
 from symcost.verify.stated import by_module
 
 _TEXT = ("model.language_model", "lm_head")

@@ -13,14 +13,13 @@ from symcost.figures import exact
 from symcost.models.deepseek_ocr.vision import PARTS
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.stages import Stage
-from symcost.verify import SUPPORTED
+from symcost.verify import SUPPORTED, Progress, versions
 from symcost.verify.blind_spots import BLIND_SPOTS, LIMITS
 from symcost.verify.comparison import (
     COUNTERS,
     Difference,
     Formulas,
     Observation,
-    Quantity,
     differences,
     digits,
     disagreeing,
@@ -29,14 +28,11 @@ from symcost.verify.comparison import (
 from symcost.verify.grid import FULL, Grid
 from symcost.verify.mutants import Sensitivity, sensitivity
 from symcost.verify.port import Real
+from symcost.verify.quantities import Quantity
 from symcost.verify.runs import ATTENTION, steps
 from symcost.verify.stated import REFERENCE, by_module, digest
 from symcost.verify.static import DeepseekOCRStaticAnalyzer
 from symcost.verify.targets import Target
-from symcost.version import __version__
-
-Progress = Callable[[str, int, int], None]
-"""Told what is going on, how many runs are done, and of how many."""
 
 _HELD = (Quantity.PARAMETERS, Quantity.WEIGHT_BYTES)
 """Quantities that are compared at every parameter as well."""
@@ -107,7 +103,7 @@ class Verification:
         return {
             "model": self.model,
             "reference": REFERENCE,
-            "versions": versions(),
+            "versions": versions("torch", "transformers", "fvcore", "sympy"),
             "targets": [target.value for target in self.targets],
             "module_paths": len(self.modules),
             "formulas": self.formulas,
@@ -166,12 +162,6 @@ class Verification:
                 sum(totals.get(path, 0) for path in paths),
                 sum(observation.count.of(path) for path in paths),
             )
-
-
-def versions() -> dict[str, str]:
-    """The versions of what evidence depends on."""
-    packages = ("torch", "transformers", "fvcore", "sympy")
-    return {"symcost": __version__, **{name: version(name) for name in packages}}
 
 
 def _parts(observation: Observation) -> Iterator[tuple[str, str, tuple[str, ...]]]:

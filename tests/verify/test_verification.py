@@ -10,10 +10,11 @@ from torch import nn
 
 from symcost.errors import InputError
 from symcost.verify import verification
-from symcost.verify.comparison import Formulas, Quantity
+from symcost.verify.comparison import Formulas
 from symcost.verify.grid import FULL, QUICK, Grid, page, text
 from symcost.verify.mutants import sensitivity
 from symcost.verify.port import Real
+from symcost.verify.quantities import Quantity
 from symcost.verify.runs import ATTENTION, steps
 from symcost.verify.stated import digest, stated_by_page
 from symcost.verify.targets import Target

@@ -13,6 +13,7 @@ from symcost.render.document.display import math
 from symcost.render.proof import certified
 from symcost.trace.statements import Claim, current_statements, formulas_of
 from symcost.verify.grid import FULL
+from symcost.verify.quantities import Quantity
 from symcost.verify.stated import digest, stated_by_page
 from symcost.verify.targets import Target
 
@@ -27,12 +28,6 @@ _IN_VERIFICATION = (
     *("comparisons_not_zero", "module_paths", "worst_difference", "blind_spots", "limits"),
 )
 _IN_PROOF = ("certificates", "coverage", "methods", "failures", "versions")
-_QUANTITIES = (
-    *("parameters", "weight bytes", "matrix FLOPs", "matrix FLOPs, backward", "fvcore count"),
-    *("KV cache bytes", "static analyzer", "image tokens", "matrix FLOPs, head on the last token"),
-)
-"""What a whole verification compares."""
-
 _PACKAGE = Path(__file__).resolve().parents[2]
 _STORED = (_PACKAGE / "evidence", _PACKAGE.parent / "generated")
 """In an installed package evidence lies inside it, in a checkout beside it."""
@@ -102,7 +97,7 @@ def verification_of(model: str, text: str, present: str) -> dict[str, Any]:
     if found["problems"]:
         raise InputError(f"{VERIFICATION} tells of problems: {found['problems'][0]}")
     quantities = {row["quantity"] for row in found["rows"] if row["difference"] == 0}
-    whole = quantities == set(_QUANTITIES) and not found["mutants"]["survivors"]
+    whole = quantities == set(Quantity) and not found["mutants"]["survivors"]
     if found["worst_difference"] != 0 or not whole:
         raise InputError(f"{VERIFICATION} is not as it was written; run: {command}")
     return found
