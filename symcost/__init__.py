@@ -7,6 +7,7 @@ from symcost.models import load
 from symcost.models.deepseek_ocr import (
     DeepseekOCRModel,
     Executions,
+    Routing,
     Views,
     Widths,
     get_decode_cost_per_token,
@@ -24,6 +25,7 @@ __all__ = [
     "Executions",
     "FixedLayer",
     "Layer",
+    "Routing",
     "Stage",
     "StageCost",
     "SymcostError",

@@ -234,7 +234,9 @@ def _held(graph: Graph) -> Iterator[Entry]:
                 yield Entry(operation.path, Storage(Kind.KV), held(tensor))
     for tensor in graph.kept:
         if tensor.pieces[0].region.kind is Kind.ACTIVATION:
-            yield Entry(tensor.name, Storage(Kind.GRADIENT), held(tensor))
+            region = tensor.pieces[-1].region
+            whole = times(tensor.elements * region.width, region.loops)
+            yield Entry(tensor.name, Storage(Kind.GRADIENT), whole)
 
 
 def held(tensor: Tensor) -> Expr:

@@ -21,11 +21,30 @@ Backward: TypeAlias = "Callable[[Scope, Tensor, Outputs], Gradients]"
 """Runs the backward pass of an operator: from the gradient of its first output, and its outputs."""
 
 
+@dataclass(frozen=True)
+class Fusion:
+    """A kind of kernel that serving engines run.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    holds : str
+        The operators that it holds, in words.
+    source : str
+        A paper or a project that has such a kernel.
+    """
+
+    name: str
+    holds: str
+    source: str
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """One kernel of a serving engine: the operators that a layer declares to run together."""
 
-    label: str
+    fusion: Fusion
 
 
 @dataclass(frozen=True)
@@ -123,9 +142,16 @@ class Scope:
         """The scope of a call that is made only where the condition is not zero."""
         return replace(self, loops=(*self.loops, Loop(positive(condition), condition)))
 
-    def fused(self, label: str) -> Scope:
-        """The scope of operators that a serving engine runs as one kernel."""
-        return replace(self, kernel=Kernel(label))
+    def fused(self, fusion: Fusion) -> Scope:
+        """The scope of operators that a serving engine runs as one kernel.
+
+        Inside a kernel it is that kernel.
+        """
+        return self if self.kernel else self.inside(Kernel(fusion))
+
+    def inside(self, kernel: Kernel | None) -> Scope:
+        """The scope of operators that belong to a kernel which begins or ends elsewhere."""
+        return replace(self, kernel=kernel)
 
     def weight(self, name: str, *shape: Size) -> Tensor:
         """The parameter of this module with the given name; asked for again, the same one."""

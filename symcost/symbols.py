@@ -126,6 +126,13 @@ N_kv = _declare("N_kv", "N_{kv}", "key and value heads", "heads")
 D = _declare("D", "D", "size of one head", "features", multiple_of=2)
 E = _declare("E", "E", "routed experts", "experts")
 k = _declare("k", "k", "experts chosen per token", "experts")
+U = _declare(
+    "U",
+    "U",
+    "distinct routed experts that a layer reads in the call",
+    "experts",
+    integer=False,
+)
 V = _declare("V", "V", "vocabulary size", "tokens")
 M = _declare("M", "M", "side of an attention window", "patches")
 P = _declare("P", "P", "side of a patch", "pixels")

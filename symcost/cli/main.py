@@ -29,6 +29,7 @@ from symcost.models import require_model
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, stage_costs, symbolic_stages
 from symcost.render.generate import differences, generated_files
@@ -82,6 +83,7 @@ def report(
     execution: given.ExecutionOption = Execution.EAGER.value,
     lm_head: given.LmHead = given.Head.ALL,
     width: given.Width = "weights=2,activations=2,kv=2",
+    experts: given.Experts = Assumption.EXPECTED.value,
     config: given.Config = None,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
@@ -102,6 +104,7 @@ def report(
     )
     widths = Widths.parse(width)
     executions = Executions.parse(execution)
+    routing = Routing.parse(experts)
 
     def build(views: Views | None) -> DeepseekOCRModel:
         return given.model(
@@ -111,6 +114,7 @@ def report(
             execution=executions,
             lm_head=lm_head,
             widths=widths,
+            routing=routing,
             config=config,
         )
 
@@ -157,6 +161,7 @@ def formulas(
         execution=Executions.parse(execution),
         lm_head=lm_head,
         widths=Widths.SYMBOLIC,
+        routing=Routing.SYMBOLIC,
         config=config,
     )
     rows = formula_rows(symbolic_stages(built), stage, path, metric or ["matrix_flops"])

@@ -15,6 +15,7 @@ from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import MODES, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.reference import REFERENCES
+from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 
 
@@ -57,7 +58,18 @@ LmHead = Annotated[Head, typer.Option(help="Run the head on all prefill tokens o
 Width = Annotated[
     str,
     typer.Option(
-        metavar="NAME=BYTES,…", help="Bytes per element: weights, activations, kv; such as kv=1."
+        metavar="NAME=BYTES,…",
+        help="Bytes per element: weights, activations, kv; by part vision.weights, "
+        "vision.activations, experts.weights, lm_head.weights; such as "
+        "kv=1,experts.weights=1/2+2/128.",
+    ),
+]
+Experts = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FRACTION|STAGE=…",
+        help=f"Distinct experts that tokens touch: {_one_of(*Assumption)} Or the measured fraction "
+        "of them; by stage: prefill=1,decode=0.55.",
     ),
 ]
 Config = Annotated[
@@ -117,6 +129,7 @@ def model(
     execution: Executions,
     lm_head: Head,
     widths: Widths,
+    routing: Routing,
     config: Path | None,
 ) -> DeepseekOCRModel:
     """The model that the options describe."""
@@ -128,4 +141,5 @@ def model(
         execution=execution,
         lm_head=lm_head.value,
         widths=widths,
+        routing=routing,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symcost.graph import Scope
+from symcost.layers.kernels import BIASED_FLASH_ATTENTION, FLASH_ATTENTION, ROTARY
 from symcost.layers.linear import dense
 from symcost.layers.position import relative_bias, rotate
 from symcost.operators import (
@@ -47,7 +48,7 @@ def self_attention(g: Scope, x: Tensor, *, heads: Size) -> Tensor:
         .permute(0, 2, 1, 3)
         for name in ("q_proj", "k_proj", "v_proj")
     )
-    at = g.fused("flash_attention")
+    at = g.fused(FLASH_ATTENTION)
     query, key, value = (
         copy(at / name, part)
         for name, part in (("copy_q", query), ("copy_k", key), ("copy_v", value))
@@ -61,8 +62,7 @@ def relative_attention(
 ) -> Tensor:
     """SAM's attention on windows or the whole grid (b, s, s, h), with relative positions.
 
-    Transformers: UnlimitedOcrSamVisionAttention. Fused, one kernel adds the rows and columns of the
-    positions to its scores, as that of pytorch-labs/segment-anything-fast does.
+    Transformers: UnlimitedOcrSamVisionAttention.
     """
     batch, side, _, features = x.shape
     tokens, size = side**2, features / as_expr(heads)
@@ -72,13 +72,13 @@ def relative_attention(
     query, key, value = (
         part.reshape(batch * heads, tokens, size) for part in split.split(0, 1, 1, 1)
     )
-    at = g.fused("flash_attention")
+    at = g.fused(BIASED_FLASH_ATTENTION)
     bias = relative_bias(
         g,
         query.reshape(batch * heads, side, side, size),
         trained_side=trained_side,
         always_resize=always_resize,
-        kernel=at,
+        kernel=at.kernel,
     )
     scores = matmul(at / "scores", scale(at / "scale", query), key.transposed)
     biased = add(at / "add_bias", scores, bias.reshape(batch * heads, tokens, tokens))
@@ -110,11 +110,11 @@ def cached_attention(
         .permute(0, 2, 1, 3)
         for name, count in (("q_proj", heads), ("k_proj", kv_heads), ("v_proj", kv_heads))
     )
-    turn = g.fused("rotary")
+    turn = g.fused(ROTARY)
     query = rotate(turn / "rotate_q", query, cosines, sines)
     key = rotate(turn / "rotate_k", key, cosines, sines)
 
-    at = g.fused("flash_attention")
+    at = g.fused(FLASH_ATTENTION)
     past = (batch, kv_heads, cached, head_size)
     keys, values = (
         cache_append(at / name, g.cached(name, *past, width=w_kv), new, dim=2, width=w_kv)

@@ -32,6 +32,7 @@ from symcost.symbols import (
     P,
     S,
     Size,
+    U,
     V,
     X,
     c_i,
@@ -132,7 +133,7 @@ def _experts(g: Scope) -> Tensor:
     weights = g.graph.input("weights", B * S, k, width=FLOAT32_WIDTH)
     numbers = g.graph.input("numbers", B * S, k, width=INDEX_WIDTH, differentiable=False)
     x = _input(g, B * S, H)
-    return routed_experts(g / "experts", x, weights, numbers, experts=E, features=F)
+    return routed_experts(g / "experts", x, weights, numbers, experts=E, touched=U, features=F)
 
 
 def _image_sequence(g: Scope) -> Tensor:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import sympy as sp
-
-from symcost.graph import Scope
+from symcost.graph import Kernel, Scope
+from symcost.layers.kernels import (
+    EXPERTS_DOWN,
+    EXPERTS_GATE_AND_UP,
+    ROUTER_CHOICE,
+    ROUTER_LOGITS,
+)
 from symcost.layers.mlp import gated_mlp
 from symcost.operators import (
     add,
@@ -28,55 +32,87 @@ def router(g: Scope, x: Tensor, *, experts: Size, chosen: Size) -> tuple[Tensor,
 
     Transformers: UnlimitedOcrTextTopkRouter.
     """
-    at = g.fused("router")
+    at = g.fused(ROUTER_LOGITS)
     wide = cast(at / "to_float32", x, width=FLOAT32_WIDTH)
     weight = cast(
         at / "weight_to_float32", g.weight("weight", experts, x.features), width=FLOAT32_WIDTH
     )
-    scores = softmax(at / "softmax", linear(at / "logits", wide, weight), width=FLOAT32_WIDTH)
+    logits = linear(at / "logits", wide, weight)
+    at = g.fused(ROUTER_CHOICE)
+    scores = softmax(at / "softmax", logits, width=FLOAT32_WIDTH)
     best, numbers = top_k.outputs(at / "top_k", scores, count=chosen)
     return scale(at / "scale", best), numbers
 
 
 def routed_experts(
-    g: Scope, x: Tensor, weights: Tensor, numbers: Tensor, *, experts: Size, features: Size
+    g: Scope,
+    x: Tensor,
+    weights: Tensor,
+    numbers: Tensor,
+    *,
+    experts: Size,
+    touched: Size,
+    features: Size,
 ) -> Tensor:
     """The gated MLPs of each token's experts on (t, h) (transformers: UnlimitedOcrTextExperts).
 
     Every token-expert pair is one row: work does not depend on the routing. How many distinct
-    experts are read does; stated is the most that t tokens with k choices can touch, min(E, k·t),
-    exact for one token and an upper bound for more.
+    experts are touched does.
     """
     tokens, chosen = numbers.shape
     pairs, size = tokens * chosen, as_expr(features)
-    touched = sp.Min(as_expr(experts), pairs)
     ids = numbers.reshape(pairs)
-    at = g.fused("experts_gate_and_up")
+    at = g.fused(EXPERTS_GATE_AND_UP)
     rows = gather(at / "dispatch", x, ids)
     both = grouped_linear(
         at / "gate_up",
         rows,
         g.weight("gate_up_proj", experts, 2 * size, x.features),
-        experts=touched,
+        experts=as_expr(touched),
     )
     gate, up = both.split(-1, size, size)
     hidden = mul(at / "multiply", silu(at / "act_fn", gate), up)
-    at = g.fused("experts_down")
+    at = g.fused(EXPERTS_DOWN)
     result = grouped_linear(
-        at / "down", hidden, g.weight("down_proj", experts, x.features, size), experts=touched
+        at / "down",
+        hidden,
+        g.weight("down_proj", experts, x.features, size),
+        experts=as_expr(touched),
     )
     weighted = mul(at / "times_weight", result, weights.reshape(pairs, 1))
     return combine(at / "combine", weighted, numbers)
 
 
 def mixture_of_experts(
-    g: Scope, x: Tensor, *, experts: Size, chosen: Size, features: Size, shared_features: Size
+    g: Scope,
+    x: Tensor,
+    *,
+    experts: Size,
+    chosen: Size,
+    touched: Size,
+    features: Size,
+    shared_features: Size,
+    kernel: Kernel | None = None,
 ) -> Tensor:
-    """Routed and shared experts on x (b, s, h) (transformers: UnlimitedOcrTextMoe)."""
+    """Routed and shared experts on x (b, s, h) (transformers: UnlimitedOcrTextMoe).
+
+    Parameters
+    ----------
+    touched : int or sympy.Expr
+        How many distinct experts the tokens choose together.
+    kernel : Kernel, optional
+        What ends with the sum of both.
+    """
     flat = x.reshape(x.rows, x.features)
     weights, numbers = router(g / "gate", flat, experts=experts, chosen=chosen)
     routed = routed_experts(
-        g / "experts", flat, weights, numbers, experts=experts, features=features
+        g / "experts",
+        flat,
+        weights,
+        numbers,
+        experts=experts,
+        touched=touched,
+        features=features,
     )
-    shared = gated_mlp(g / "shared_experts", x, shared_features)
-    return add(g / "add_shared", routed.reshape(*x.shape), shared)
+    shared = gated_mlp(g / "shared_experts", x, shared_features, kernel=kernel)
+    return add(g.inside(kernel) / "add_shared", routed.reshape(*x.shape), shared)

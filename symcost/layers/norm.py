@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symcost.graph import Scope
+from symcost.layers.kernels import RMS_NORM
 from symcost.operators import (
     cast,
     layer_norm,
@@ -28,7 +29,7 @@ def norm_2d(g: Scope, x: Tensor) -> Tensor:
 
 def rms_norm(g: Scope, x: Tensor) -> Tensor:
     """RMSNorm in float32 as a chain of operators (transformers: LlamaRMSNorm)."""
-    at = g.fused("rms_norm")
+    at = g.fused(RMS_NORM)
     wide = cast(at / "to_float32", x, width=FLOAT32_WIDTH)
     variance = mean(at / "variance", square(at / "square", wide))
     inverse = rsqrt(at / "rsqrt", scale(at / "add_epsilon", variance))

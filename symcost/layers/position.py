@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symcost.graph import Scope
+from symcost.graph import Kernel, Scope
+from symcost.layers.kernels import ROTARY_TABLES
 from symcost.operators import (
     add,
     arange,
@@ -56,7 +57,7 @@ def distances(g: Scope, side: Size) -> Tensor:
 
 
 def relative_bias(
-    g: Scope, query: Tensor, *, trained_side: Size, always_resize: bool, kernel: Scope
+    g: Scope, query: Tensor, *, trained_side: Size, always_resize: bool, kernel: Kernel | None
 ) -> Tensor:
     """Decomposed relative positions of queries (b, s, s, d): a bias (b, s, s, s, s).
 
@@ -65,8 +66,8 @@ def relative_bias(
 
     Parameters
     ----------
-    kernel : Scope
-        Where the bias is put together from its rows and columns: a kernel of attention does so
+    kernel : Kernel or None
+        What puts the bias together from its rows and columns: a kernel of attention does so
         without writing it down.
     """
     _, side, _, features = query.shape
@@ -86,12 +87,13 @@ def relative_bias(
         by_axis.append(einsum(g / f"rel_{axis}", equation, query, rows))
     by_row, by_column = by_axis
     batch, height, width, keys = by_row.shape
+    at = g.inside(kernel)
     both = add(
-        kernel / "add_axes",
+        at / "add_axes",
         by_row.reshape(batch, height, width, keys, 1),
         by_column.reshape(batch, height, width, 1, keys),
     )
-    return copy(kernel / "by_query", both)
+    return copy(at / "by_query", both)
 
 
 def rotary_tables(
@@ -102,7 +104,7 @@ def rotary_tables(
     The vendor's reference (transformers 4: LlamaRotaryEmbedding) multiplies matrices, the port
     (transformers 5) multiplies element by element. Both work in float32.
     """
-    at = g.fused("rotary_tables")
+    at = g.fused(ROTARY_TABLES)
     one, tokens = positions.shape
     half = frequencies.features
     wide = cast(at / "to_float32", positions, width=FLOAT32_WIDTH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symcost.graph import Scope
+from symcost.layers.kernels import WINDOW_PARTITION, WINDOW_UNPARTITION
 from symcost.operators import copy, crop, pad
 from symcost.symbols import Size, as_expr, ceil_div
 from symcost.tensor import Tensor
@@ -13,7 +14,7 @@ def partition(g: Scope, x: Tensor, window: Size) -> Tensor:
 
     The grid is padded with zeros to whole windows, so what runs on windows pays for the padding.
     """
-    at = g.fused("window_partition")
+    at = g.fused(WINDOW_PARTITION)
     batch, side, _, features = x.shape
     m, count = as_expr(window), ceil_div(side, window)
     padded = pad(at / "pad", x, shape=(batch, count * m, count * m, features))
@@ -23,7 +24,7 @@ def partition(g: Scope, x: Tensor, window: Size) -> Tensor:
 
 def unpartition(g: Scope, windows: Tensor, side: Size) -> Tensor:
     """Windows (b·c², m, m, h) as a grid (b, n, n, h) again, without the padding."""
-    at = g.fused("window_unpartition")
+    at = g.fused(WINDOW_UNPARTITION)
     total, m, _, features = windows.shape
     count = ceil_div(side, m)
     batch, n = total / count**2, as_expr(side)

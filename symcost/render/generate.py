@@ -15,6 +15,7 @@ from symcost.execution import Execution
 from symcost.export.formulas_json import formulas_object
 from symcost.models import load
 from symcost.models.deepseek_ocr.reference import REFERENCES
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.render.document import context, evidence
@@ -40,7 +41,13 @@ def generated_files(model: str, root: Path) -> dict[Path, str]:
     by_reference = {
         name: {
             execution.value: symbolic_stages(
-                load(model, reference=name, execution=execution, widths=Widths.SYMBOLIC)
+                load(
+                    model,
+                    reference=name,
+                    execution=execution,
+                    widths=Widths.SYMBOLIC,
+                    routing=Routing.SYMBOLIC,
+                )
             )
             for execution in Execution
         }

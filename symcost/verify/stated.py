@@ -17,6 +17,7 @@ from symcost.exact import Evaluator, Number
 from symcost.graph import Graph
 from symcost.models import load
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.operators import OPERATORS
 from symcost.paths import enclosing, expanded
 from symcost.stages import Stage, SyntheticKVCache
@@ -62,7 +63,7 @@ class Stated:
 
 def _entered(model: str, options: Mapping[str, Any]) -> Iterator[tuple[Stage, DeepseekOCRModel]]:
     """The model in one stage after the other, with symbols for all sizes."""
-    built = load(model, reference=REFERENCE, **options)
+    built = load(model, reference=REFERENCE, routing=Routing.SYMBOLIC, **options)
     if built.has_vision:
         built.start_vision(B)
         yield Stage.VISION, built

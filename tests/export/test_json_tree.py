@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from symcost.errors import DomainError
 from symcost.export.json_tree import decode, encode
 from symcost.models import load
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.symbols import CATALOGUE, B, K, S, ceil_div, differs, floor_div, positive, w_kv
@@ -44,7 +45,9 @@ def test_there_and_back_is_the_same_formula(formula):
 
 @pytest.mark.parametrize("execution", ["eager", "fused", "ideal"])
 def test_every_formula_of_the_model_comes_back(execution):
-    model = load("deepseek-ocr", execution=execution, widths=Widths.SYMBOLIC)
+    model = load(
+        "deepseek-ocr", execution=execution, widths=Widths.SYMBOLIC, routing=Routing.SYMBOLIC
+    )
     for cost in symbolic_stages(model).values():
         for quantity in cost.values():
             assert decode(encode(quantity.amount)) == quantity.amount

@@ -17,6 +17,7 @@ from symcost.export.json_tree import decode
 from symcost.figures import METRICS, figure
 from symcost.files import write_all
 from symcost.models import load
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.render.generate import differences, generated_files
@@ -63,7 +64,13 @@ def test_generating_again_gives_the_same_bytes(files):
 @pytest.mark.parametrize("execution", ["eager", "fused", "ideal"])
 def test_formulas_on_disk_are_the_models(reference, execution):
     stored = json.loads((GENERATED / f"formulas_{reference}.json").read_text())
-    model = load("deepseek-ocr", reference=reference, execution=execution, widths=Widths.SYMBOLIC)
+    model = load(
+        "deepseek-ocr",
+        reference=reference,
+        execution=execution,
+        widths=Widths.SYMBOLIC,
+        routing=Routing.SYMBOLIC,
+    )
 
     def compare(values: dict, cost) -> None:
         for metric in METRICS:

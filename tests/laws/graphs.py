@@ -16,12 +16,12 @@ from symcost.models.deepseek_ocr.decoder import decoder, head
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC
 from symcost.models.deepseek_ocr.reference import REFERENCES
 from symcost.models.deepseek_ocr.vision import vision
-from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w
+from symcost.symbols import B, I_g, I_t, K, S, U, n_h, n_w
 from tests.laws.cases import BF16, Point, graph_of, points, sizes_in, widths
 from tests.laws.layer_cases import LAYER_CASES
 
 PUBLISHED = published()
-SIZES = (B, S, K, I_g, I_t, n_w, n_h)
+SIZES = (B, S, K, U, I_g, I_t, n_w, n_h)
 
 MODEL_GRAPHS = {
     f"{part} of {name}": (part, name)

@@ -106,6 +106,7 @@ def _experts(g: Scope) -> list[Tensor]:
             _x(g, N, k, name="weights"),
             _indices(g.graph, "numbers", N, k),
             experts=E,
+            touched=sp.Min(E, N * k),
             features=F,
         )
     ]
@@ -237,7 +238,13 @@ LAYER_CASES: dict[str, Case] = {
     "moe.mixture_of_experts": Case(
         lambda g: [
             moe.mixture_of_experts(
-                g, _x(g, B, S, H), experts=E, chosen=k, features=F, shared_features=c_o
+                g,
+                _x(g, B, S, H),
+                experts=E,
+                chosen=k,
+                touched=sp.Min(E, B * S * k),
+                features=F,
+                shared_features=c_o,
             )
         ],
         macs=B * S * H * E + 3 * B * S * k * H * F + 3 * B * S * H * c_o,
@@ -256,7 +263,7 @@ LAYER_CASES: dict[str, Case] = {
     "position.relative_bias": Case(
         lambda g: [
             position.relative_bias(
-                g, _x(g, B, n, n, D), trained_side=n_0, always_resize=True, kernel=g
+                g, _x(g, B, n, n, D), trained_side=n_0, always_resize=True, kernel=None
             )
         ],
         macs=2 * B * n**3 * D,

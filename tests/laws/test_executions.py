@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from symcost.cost import Direction, Traffic
 from symcost.execution import Execution, held, kernels
-from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w, w_kv
+from symcost.symbols import B, I_g, I_t, K, S, U, n_h, n_w, w_kv
 from symcost.tensor import Kind, Region
 from tests.laws.cases import BF16, figures, numbers
 from tests.laws.graphs import GRAPHS, MODEL_GRAPHS, PUBLISHED, cost, draw_point, graph
@@ -61,7 +61,7 @@ def test_work_is_the_same_in_all_executions(name, direction):
 @pytest.mark.parametrize("part", ["vision", "decoder with image"])
 def test_fusing_saves_something(part):
     """The law of shrinking would hold of three equal executions too."""
-    point = {B: 2, S: 1000, K: 7, I_g: 1024, I_t: 640, n_w: 2, n_h: 3} | BF16
+    point = {B: 2, S: 1000, K: 7, U: 64, I_g: 1024, I_t: 640, n_w: 2, n_h: 3} | BF16
     eager, fused, ideal = (
         numbers(formulas(f"{part} of vendor", "forward", execution), point)["bytes_moved"]
         for execution in Execution

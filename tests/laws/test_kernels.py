@@ -12,7 +12,7 @@ import sympy as sp
 from symcost.autodiff import backward
 from symcost.cost import Cost, Direction, Storage, Traffic
 from symcost.execution import Execution, cost_of
-from symcost.graph import Graph
+from symcost.graph import Fusion, Graph
 from symcost.operators import (
     add,
     concat,
@@ -31,6 +31,7 @@ from symcost.symbols import CROPS, INDEX_WIDTH, B, F, H, S, V, differs, n, n_0, 
 from symcost.tensor import Kind
 
 EAGER, FUSED, IDEAL = Execution
+BOTH = Fusion("both", "two operators", "made up")
 ROWS = B * H * w_a
 
 
@@ -50,7 +51,7 @@ def at_crops(cost: Cost, columns: int, rows: int) -> Cost:
 class TestOneKernel:
     def test_what_is_written_and_read_inside_causes_no_traffic(self):
         graph = Graph()
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         graph.output(gelu(at / "g", silu(at / "f", graph.input("x", B, H))))
         # Eager: x and f(x) are read, f(x) and the result written. Fused: x in, the result out.
         assert traffic(graph, EAGER) == (2 * ROWS, 2 * ROWS)
@@ -60,7 +61,7 @@ class TestOneKernel:
     def test_what_is_also_read_outside_is_written(self):
         graph = Graph()
         x = graph.input("x", B, H)
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         inner = silu(at / "f", x)
         graph.output(gelu(at / "g", inner))
         graph.output(scale(graph.root / "h", inner))
@@ -70,7 +71,7 @@ class TestOneKernel:
 
     def test_a_result_is_written_though_the_kernel_reads_it_itself(self):
         graph = Graph()
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         inner = graph.output(silu(at / "f", graph.input("x", B, H)))
         graph.output(gelu(at / "g", inner))
         assert traffic(graph, FUSED) == (ROWS, 2 * ROWS)
@@ -79,7 +80,7 @@ class TestOneKernel:
     def test_what_two_operators_read_is_read_once(self):
         graph = Graph()
         x = graph.input("x", B, H)
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         graph.output(mul(at / "product", silu(at / "f", x), gelu(at / "g", x)))
         # Eager: x for f, x for g, then both results.
         assert traffic(graph, EAGER) == (4 * ROWS, 3 * ROWS)
@@ -94,7 +95,7 @@ class TestOneKernel:
     def test_halves_of_a_tensor_are_a_whole(self):
         graph = Graph()
         first, second = graph.input("x", B, 2 * H).split(-1, H, H)
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         graph.output(mul(at / "product", silu(at / "f", first), second))
         assert traffic(graph, EAGER) == (3 * ROWS, 2 * ROWS)
         assert traffic(graph, FUSED) == (2 * ROWS, ROWS)
@@ -102,7 +103,7 @@ class TestOneKernel:
     def test_a_slice_costs_nothing_beside_the_whole(self):
         graph = Graph()
         x = graph.input("x", B, 2 * H)
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         graph.output(concat(at / "both", silu(at / "f", x), x.slice(-1, 0, H), dim=-1))
         # The whole of 2 H features is read, and f(x) with the slice written behind it.
         assert traffic(graph, FUSED) == (2 * ROWS, 3 * ROWS)
@@ -122,7 +123,7 @@ class TestOneKernel:
     def test_a_slice_is_read_in_full_beside_a_corner_of_the_whole(self):
         graph = Graph()
         x = graph.input("x", B, 3)
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         corner = crop(at / "corner", x, shape=(B, sp.Integer(1)))
         graph.output(add(at / "sum", x.slice(-1, 0, 2), corner))
         read, written = traffic(graph, FUSED)
@@ -139,7 +140,7 @@ class TestOneKernel:
     def test_a_corner_of_a_corner_is_read_once(self):
         graph = Graph()
         x = graph.input("x", B, 5)
-        at = graph.root.fused("both")
+        at = graph.root.fused(BOTH)
         for columns in (1, 2):
             graph.output(crop(at / f"corner {columns}", x, shape=(B, sp.Integer(columns))))
         assert traffic(graph, EAGER) == (3 * B * w_a, 3 * B * w_a)
@@ -261,7 +262,7 @@ class TestRepeats:
 
     def test_a_kernel_inside_the_body_runs_once_for_each_run(self):
         graph = Graph()
-        at = graph.root.repeat("layers.0-2", 3).fused("both")
+        at = graph.root.repeat("layers.0-2", 3).fused(BOTH)
         y = gelu(at / "g", silu(at / "f", graph.input("x", B, H)))
         graph.output(copy(graph.root / "after", y))
         cost = cost_of(graph, FUSED)

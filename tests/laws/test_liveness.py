@@ -13,7 +13,7 @@ from symcost.autodiff import backward
 from symcost.cost import Storage, as_rational
 from symcost.exact import Evaluator
 from symcost.execution import Execution, cost_of
-from symcost.graph import Graph, Operation
+from symcost.graph import Fusion, Graph, Operation
 from symcost.layers.attention import cached_attention
 from symcost.operators import add, concat, gelu, linear, scale, silu
 from symcost.symbols import CROPS, B, D, F, H, K, N_h, S, n_h, n_w, w_a, w_w
@@ -21,6 +21,7 @@ from symcost.tensor import Kind, Region
 from tests.laws.graphs import GRAPHS, cost, draw_point, graph
 
 EAGER, FUSED, IDEAL = Execution
+BOTH = Fusion("both", "two operators", "made up")
 
 
 def moments(of: Graph, execution: Execution) -> list[sp.Expr]:
@@ -62,7 +63,7 @@ class TestResidual:
     def residual() -> Graph:
         made = Graph()
         x = made.input("x", B, H)
-        at = made.root.fused("both")
+        at = made.root.fused(BOTH)
         made.output(add(made.root / "sum", x, gelu(at / "g", silu(at / "f", x))))
         return made
 

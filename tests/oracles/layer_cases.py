@@ -23,7 +23,21 @@ from symcost.models.deepseek_ocr import decoder, vision
 from symcost.models.deepseek_ocr.config import published
 from symcost.models.deepseek_ocr.reference import REFERENCES
 from symcost.operators import concat
-from symcost.symbols import CROPS, FLOAT32_WIDTH, B, I_g, I_t, K, S, Size, ceil_div, n_h, n_w, w_a
+from symcost.symbols import (
+    CROPS,
+    FLOAT32_WIDTH,
+    B,
+    I_g,
+    I_t,
+    K,
+    S,
+    Size,
+    U,
+    ceil_div,
+    n_h,
+    n_w,
+    w_a,
+)
 from symcost.tensor import Tensor
 from tests.oracles.support import Case, Point, cache_of, constants, floats, integers, port
 
@@ -337,12 +351,19 @@ DENSE_CASES = {
     ),
     "moe.routed_experts": Case(
         (_TOKENS, floats(B * S, 6), integers(B * S, 6)),
-        partial(moe.routed_experts, experts=64, features=896),
+        partial(moe.routed_experts, experts=64, touched=U, features=896),
         lambda x, weights, numbers: ROUTED.mlp.experts(x, numbers, weights),
     ),
     "moe.mixture_of_experts": Case(
         (_HIDDEN,),
-        partial(moe.mixture_of_experts, experts=64, chosen=6, features=896, shared_features=1792),
+        partial(
+            moe.mixture_of_experts,
+            experts=64,
+            chosen=6,
+            touched=U,
+            features=896,
+            shared_features=1792,
+        ),
         ROUTED.mlp,
     ),
     "norm.norm": Case((_CLIP_HIDDEN,), norm.norm, CLIP.pre_layrnorm),

@@ -15,6 +15,7 @@ from symcost.exact import Evaluator
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.paths import enclosing
 from symcost.stages import Stage
+from symcost.symbols import U
 from symcost.tensor import Kind
 from symcost.verify.byte_counter import Moved, count, stored_bytes
 from symcost.verify.grid import page, text
@@ -33,7 +34,7 @@ def stated(has_page: bool) -> dict[Stage, Stated]:
 
 def moved(cost, direction: Direction, workload: Workload) -> dict[str, int]:
     given = [share for kind in Kind for share in shares(cost.forward, Traffic(kind, direction))]
-    return by_module(given, Evaluator(workload.bindings))
+    return by_module(given, Evaluator(workload.bindings | {U: 6}))
 
 
 def differences(cost, workload: Workload, real: Moved) -> dict[tuple[str, str], int]:

@@ -9,10 +9,11 @@ from symcost.execution import Execution, cost_of
 from symcost.layers.catalogue import GENERAL_LAYERS
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import published
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.render.document.layers import sizes_of
-from symcost.symbols import B, I_g, I_t, K, N, S, X, n, n_h, n_w, w_a, w_kv, w_w
+from symcost.symbols import B, I_g, I_t, K, N, S, U, X, n, n_h, n_w, w_a, w_kv, w_w
 
 SAM = "model.vision_tower.sam_encoder"
 CLIP = "model.vision_tower.vision_encoder"
@@ -59,7 +60,7 @@ PLACES = [
 
 def prefill() -> Cost:
     """The prefill of pages without crops, on an empty cache."""
-    model = load("deepseek-ocr", widths=Widths.SYMBOLIC)
+    model = load("deepseek-ocr", widths=Widths.SYMBOLIC, routing=Routing.SYMBOLIC)
     return symbolic_stages(model)["prefill"].bind({n_w: 0})
 
 
@@ -74,7 +75,7 @@ def test_a_general_layer_is_the_models(title, paths, times):
     for batch, side, tokens in ((2, 512, 300), (1, 1024, 273), (3, 1280, 999)):
         patches = side // 16
         of_clip = (side // 64) ** 2 + 1
-        numbers = {B: batch, S: tokens, K: 0, w_w: 1, w_a: 2, w_kv: 4}
+        numbers = {B: batch, S: tokens, K: 0, U: 17, w_w: 1, w_a: 2, w_kv: 4}
         view = {X: batch, n: patches, N: patches**2 if title == "LayerNorm" else of_clip}
         ours = stated.evaluate(numbers | view)
         theirs = real.evaluate(numbers | {I_g: side, I_t: 640, n_h: 0})

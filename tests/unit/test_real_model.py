@@ -24,10 +24,11 @@ from symcost.models.deepseek_ocr.config import published
 from symcost.models.deepseek_ocr.decoder import decoder, head
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.reference import REFERENCES
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.vision import vision
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import GraphLayer
-from symcost.symbols import B, I_g, I_t, K, S, n_h, n_w, w_a, w_kv, w_w
+from symcost.symbols import B, I_g, I_t, K, S, U, n_h, n_w, w_a, w_kv, w_w
 from symcost.tensor import Kind
 from tests.unit.test_model import figures
 
@@ -39,7 +40,7 @@ both_ways = pytest.mark.parametrize("direction", ["forward", "backward"])
 @cache
 def real(execution: Execution, reference: str) -> DeepseekOCRModel:
     return DeepseekOCRModel.from_config(
-        execution=execution, reference=reference, widths=Widths.SYMBOLIC
+        execution=execution, reference=reference, widths=Widths.SYMBOLIC, routing=Routing.SYMBOLIC
     )
 
 
@@ -121,7 +122,7 @@ class TestRealModel:
         model.start_decode(SyntheticKVCache(B, K))
         cost = ask(model, direction)
         assert not cost.free_symbols & {S, I_g, I_t, n_w, n_h}
-        assert cost.free_symbols == {B, K, w_w, w_a, w_kv}
+        assert cost.free_symbols == {B, K, U, w_w, w_a, w_kv}
         assert not [path for path in cost.paths if "vision" in path or "projector" in path]
         assert "vision" not in cost.parts
 
@@ -130,7 +131,11 @@ class TestRealModel:
     def test_decode_is_a_prefill_of_one_token_on_the_cache(self, execution, reference, direction):
         """One query and K + 1 keys of the same attention, without an image."""
         text = DeepseekOCRModel.from_config(
-            views=None, execution=execution, reference=reference, widths=Widths.SYMBOLIC
+            views=None,
+            execution=execution,
+            reference=reference,
+            widths=Widths.SYMBOLIC,
+            routing=Routing.SYMBOLIC,
         )
         text.start_prefill(1, B, kv_cache=SyntheticKVCache(B, K))
         prefill = ask(text, direction)

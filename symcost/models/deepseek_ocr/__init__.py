@@ -10,15 +10,18 @@ from symcost.models.deepseek_ocr.model import (
     get_vision_cost,
 )
 from symcost.models.deepseek_ocr.reference import REFERENCES, VENDOR_PATHS
+from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 
 __all__ = [
     "MODES",
     "REFERENCES",
     "VENDOR_PATHS",
+    "Assumption",
     "DeepseekOCRConfig",
     "DeepseekOCRModel",
     "Executions",
+    "Routing",
     "Views",
     "Widths",
     "crop_grid",

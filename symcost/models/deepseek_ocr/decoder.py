@@ -6,6 +6,7 @@ from symcost.graph import Graph, Scope
 from symcost.layers.attention import cached_attention
 from symcost.layers.embedding import image_sequence, take_in, token_embedding
 from symcost.layers.head import head as lm_head
+from symcost.layers.kernels import ADD_RMS_NORM, LINEAR_WITH_RESIDUAL
 from symcost.layers.mlp import gated_mlp
 from symcost.layers.moe import mixture_of_experts
 from symcost.layers.norm import rms_norm
@@ -15,7 +16,7 @@ from symcost.models.deepseek_ocr.geometry import Views, queries
 from symcost.models.deepseek_ocr.reference import Reference
 from symcost.operators import add
 from symcost.paths import indexes
-from symcost.symbols import FLOAT32_WIDTH, INDEX_WIDTH, B, K, S, w_a
+from symcost.symbols import FLOAT32_WIDTH, INDEX_WIDTH, B, K, S, U, w_a
 from symcost.tensor import Tensor
 
 
@@ -80,20 +81,24 @@ def decoder_layer(
         kv_heads=config.kv_heads,
         head_size=config.head_size,
     )
-    x = add(g / "add_attention", x, attended)
-    normed = rms_norm(g / "post_attention_layernorm", x)
+    at = g.fused(ADD_RMS_NORM)
+    x = add(at / "add_attention", x, attended)
+    normed = rms_norm(at / "post_attention_layernorm", x)
+    at = g.fused(LINEAR_WITH_RESIDUAL)
     if routed:
         hidden = mixture_of_experts(
             g / "mlp",
             normed,
             experts=config.experts,
             chosen=config.experts_per_token,
+            touched=U,
             features=config.expert_mlp,
             shared_features=config.shared_experts * config.expert_mlp,
+            kernel=at.kernel,
         )
     else:
-        hidden = gated_mlp(g / "mlp", normed, config.mlp)
-    return add(g / "add_mlp", x, hidden)
+        hidden = gated_mlp(g / "mlp", normed, config.mlp, kernel=at.kernel)
+    return add(at / "add_mlp", x, hidden)
 
 
 def head(config: DecoderConfig, *, last_only: bool) -> Graph:

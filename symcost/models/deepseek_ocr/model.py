@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 import sympy as sp
@@ -12,15 +13,16 @@ from symcost.errors import InputError, StageError
 from symcost.exact import Number
 from symcost.execution import Execution
 from symcost.graph import Graph
-from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, published
+from symcost.models.deepseek_ocr.config import DecoderConfig, DeepseekOCRConfig, published
 from symcost.models.deepseek_ocr.decoder import decoder, head
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.reference import reference_named
+from symcost.models.deepseek_ocr.routing import Routing, touched
 from symcost.models.deepseek_ocr.vision import PARTS, vision
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache
-from symcost.symbols import B, Expr, K, S, Size, as_expr, check_size
+from symcost.symbols import B, Expr, K, S, Size, U, as_expr, check_size
 
 
 class DeepseekOCRModel:
@@ -43,6 +45,8 @@ class DeepseekOCRModel:
         head_layer: Layer | None,
         widths: Widths,
         image_tokens: Size = 0,
+        decoder_config: DecoderConfig | None = None,
+        routing: Routing | None = None,
     ) -> None:
         self._vision_layer = vision_layer
         self._prefill_decoder = prefill_decoder
@@ -51,6 +55,8 @@ class DeepseekOCRModel:
         self._head_layer = head_layer
         self._widths = widths
         self._image_tokens = as_expr(image_tokens)
+        self._decoder_config = decoder_config
+        self._routing = Routing() if routing is None else routing
         self._stage: Stage | None = None
         self._batch_size: Size | None = None
         self._tokens: Size = 1
@@ -106,6 +112,7 @@ class DeepseekOCRModel:
         execution: str | Executions = Execution.EAGER,
         lm_head: str = "all",
         widths: Widths | None = None,
+        routing: Routing | None = None,
     ) -> Self:
         """A model of a configuration, the published one unless given.
 
@@ -122,6 +129,8 @@ class DeepseekOCRModel:
             Whether the head runs on all tokens of a prefill, as the references do, or on the last.
         widths : Widths
             Bytes per element; bf16 throughout unless given.
+        routing : Routing
+            How many distinct experts tokens touch; the expectation unless given.
         """
         config = published() if config is None else config
         named = reference_named(reference)
@@ -141,6 +150,8 @@ class DeepseekOCRModel:
             head_layer=GraphLayer(head(config.decoder, last_only=lm_head == "last"), how.decoder),
             widths=Widths() if widths is None else widths,
             image_tokens=0 if views is None else views.image_tokens,
+            decoder_config=config.decoder,
+            routing=routing,
         )
 
     @property
@@ -246,9 +257,18 @@ class DeepseekOCRModel:
         parts = {part: ask(layer) for part, layer in self._running().items()}
         if self._stage is Stage.VISION:
             vision = parts["vision"]
-            return StageCost(vision.entries, vision.parts).bind(self._bindings)
+            return self._bound(StageCost(vision.entries, vision.parts))
         parts["decoder"] = self._num_decoder_layers * parts["decoder"]
-        return StageCost.together(**parts).bind(self._bindings)
+        return self._bound(StageCost.together(**parts))
+
+    def _bound(self, cost: StageCost) -> StageCost:
+        if self._widths.parts:
+            cost = cost.each(
+                lambda entry: replace(
+                    entry, amount=entry.amount.xreplace(self._widths.of_part(entry.path))
+                )
+            )
+        return cost.bind(self._bindings)
 
     @property
     def _bindings(self) -> dict[sp.Symbol, Number | Expr]:
@@ -257,9 +277,18 @@ class DeepseekOCRModel:
         }
         if self._stage is Stage.PREFILL:
             sizes |= {S: self._tokens, K: self._before.length}
+            sizes |= self._experts(as_expr(sizes[B]) * self._tokens)
         elif self._stage is Stage.DECODE and self._cache is not None:
             sizes |= {S: 1, K: self._cache.length}
+            sizes |= self._experts(as_expr(sizes[B]))
         return sizes | self._widths.bindings
+
+    def _experts(self, tokens: Expr) -> dict[sp.Symbol, Number | Expr]:
+        """The distinct experts of a layer that the tokens of the call touch."""
+        if self._decoder_config is None:
+            return {}
+        assumed = self._routing.prefill if self._stage is Stage.PREFILL else self._routing.decode
+        return {U: touched(assumed, tokens, self._decoder_config)}
 
     def _require_vision(self) -> Layer:
         if self._vision_layer is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symcost.graph import Graph, Scope
 from symcost.layers.attention import relative_attention, self_attention
+from symcost.layers.kernels import ADD_LAYER_NORM, LINEAR_WITH_RESIDUAL
 from symcost.layers.linear import convolution, dense, patch_embedding
 from symcost.layers.mlp import gelu_mlp, quick_gelu_mlp
 from symcost.layers.norm import norm, norm_2d
@@ -98,9 +99,12 @@ def sam_layer(
     )
     if window is not None:
         attended = unpartition(g / "window_unpartition", attended, side)
-    x = add(g / "add_attention", x, attended)
-    hidden = gelu_mlp(g / "mlp", norm(g / "layer_norm2", x), config.mlp)
-    return add(g / "add_mlp", x, hidden)
+    at = g.fused(ADD_LAYER_NORM)
+    x = add(at / "add_attention", x, attended)
+    normed = norm(at / "layer_norm2", x)
+    at = g.fused(LINEAR_WITH_RESIDUAL)
+    hidden = gelu_mlp(g / "mlp", normed, config.mlp, kernel=at.kernel)
+    return add(at / "add_mlp", x, hidden)
 
 
 def clip_encoder(g: Scope, config: ClipConfig, reference: Reference, features: Tensor) -> Tensor:
@@ -134,6 +138,9 @@ def clip_encoder(g: Scope, config: ClipConfig, reference: Reference, features: T
 def clip_layer(g: Scope, config: ClipConfig, x: Tensor) -> Tensor:
     """A layer of CLIP: attention and MLP, each behind a norm."""
     attended = self_attention(g / "self_attn", norm(g / "layer_norm1", x), heads=config.heads)
-    x = add(g / "add_attention", x, attended)
-    hidden = quick_gelu_mlp(g / "mlp", norm(g / "layer_norm2", x), config.mlp)
-    return add(g / "add_mlp", x, hidden)
+    at = g.fused(ADD_LAYER_NORM)
+    x = add(at / "add_attention", x, attended)
+    normed = norm(at / "layer_norm2", x)
+    at = g.fused(LINEAR_WITH_RESIDUAL)
+    hidden = quick_gelu_mlp(g / "mlp", normed, config.mlp, kernel=at.kernel)
+    return add(at / "add_mlp", x, hidden)

@@ -1,0 +1,126 @@
+"""How many distinct experts the tokens of a call touch: what routing decides of traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from fractions import Fraction
+from typing import ClassVar, TypeAlias
+
+import sympy as sp
+
+from symcost.errors import InputError
+from symcost.models.deepseek_ocr.config import DecoderConfig
+from symcost.symbols import Expr, Size, U, as_expr
+
+
+class Assumption(StrEnum):
+    """What is assumed of the routing. Work is the same under all of them."""
+
+    EXPECTED = "expected"
+    """The expectation where each token chooses k of E experts by itself, all equally likely."""
+    MOST = "most"
+    """Tokens share as few experts as possible: min(E, k·n) of n tokens."""
+    LEAST = "least"
+    """All tokens choose the same k experts."""
+
+
+Touched: TypeAlias = Assumption | Fraction | Expr
+"""An assumption, the measured fraction of the experts that are touched, or a formula."""
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Distinct experts that a layer touches in a call, by stage."""
+
+    prefill: Touched = Assumption.EXPECTED
+    decode: Touched = Assumption.EXPECTED
+
+    SYMBOLIC: ClassVar[Routing]
+
+    @classmethod
+    def parse(cls, text: str) -> Routing:
+        """Read one assumption or measured fraction for both stages, or `prefill=1,decode=0.55`.
+
+        A stage that is not named has the expectation.
+        """
+        stages = [field.name for field in fields(cls)]
+        allowed = (
+            f"allowed: {', '.join(Assumption)}, a measured fraction of the experts above 0 and up "
+            f"to 1, or STAGE=VALUE for {', '.join(stages)}, such as decode=0.55"
+        )
+
+        def value(given: str) -> Touched:
+            if given in list(Assumption):
+                return Assumption(given)
+            try:
+                fraction = Fraction(given)
+            except (ValueError, ZeroDivisionError):
+                fraction = Fraction()
+            if not 0 < fraction <= 1:
+                raise InputError(f"experts is {text!r}; {allowed}")
+            return fraction
+
+        if "=" not in text:
+            return cls(value(text), value(text))
+        given: dict[str, Touched] = {}
+        for item in text.split(","):
+            stage, _, amount = item.partition("=")
+            if stage not in stages or stage in given:
+                raise InputError(f"experts is {text!r}; {allowed}")
+            given[stage] = value(amount)
+        return cls(**given)
+
+    def __str__(self) -> str:
+        if self.prefill == self.decode:
+            return str(self.prefill)
+        return f"prefill={self.prefill},decode={self.decode}"
+
+
+Routing.SYMBOLIC = Routing(U, U)
+
+
+def touched(assumed: Touched, tokens: Size, config: DecoderConfig) -> Expr:
+    """The distinct experts of a layer that so many tokens touch.
+
+    An expectation or a fraction is rounded to whole weights of an expert's matrix, so that what is
+    read of it is a whole number of weights.
+
+    Raises
+    ------
+    InputError
+        A measured fraction is of fewer experts than one token chooses, or of more than the tokens
+        can choose.
+    """
+    experts, chosen, count = config.experts, config.experts_per_token, as_expr(tokens)
+    if assumed is Assumption.LEAST:
+        return as_expr(chosen)
+    most = sp.Min(experts, chosen * count)
+    if assumed is Assumption.MOST:
+        return most
+    if assumed is Assumption.EXPECTED:
+        return _expected(experts, chosen, config.hidden * config.expert_mlp, count)
+    if not isinstance(assumed, Fraction):
+        return assumed
+    share = sp.Rational(assumed.numerator, assumed.denominator) * experts
+    if share < chosen or (most.is_number and share > most):
+        bounds = f"{chosen} to {most}" if most.is_number else f"at least {chosen}"
+        raise InputError(
+            f"experts is {float(assumed):g}, {float(share):g} of {experts}; allowed for {count} "
+            f"tokens in a call: {bounds} of {experts}"
+        )
+    return _in_whole_weights(share, config.hidden * config.expert_mlp)
+
+
+def _expected(experts: int, chosen: int, weights: int, tokens: Expr) -> Expr:
+    """The expectation E (1 - (1 - k/E)^n), which from some n on is E in whole weights."""
+    missed = Fraction(experts - chosen, experts)
+    enough, left = 1, missed
+    while 2 * left * experts * weights >= 1:
+        enough, left = enough + 1, left * missed
+    power = sp.Rational(missed.numerator, missed.denominator) ** sp.Min(tokens, enough)
+    return _in_whole_weights(experts * (1 - power), weights)
+
+
+def _in_whole_weights(count: Expr, weights: int) -> Expr:
+    return sp.floor(count * weights + sp.Rational(1, 2)) / weights
