@@ -64,10 +64,8 @@ def cost_of(graph: Graph, execution: Execution) -> Cost:
     Traffic is booked at the operator that first reads or that writes what crosses a border, so
     the shares of a model's modules add up to the whole under every execution.
     """
-    ledger = _Ledger(graph, kernels(graph, execution))
-    entries = [*work(graph), *ledger.traffic(), *ledger.live(), *_held(graph)]
-    if execution is Execution.EAGER:
-        entries += _scratch(graph)
+    live = _Ledger(graph, kernels(graph, execution)).live()
+    entries = [*work(graph), *traffic(graph, execution), *live, *_held(graph)]
     return Cost(tuple(entry for entry in entries if entry.amount != 0))
 
 
@@ -76,6 +74,13 @@ def work(graph: Graph) -> Iterator[Entry]:
     for operation in graph.operations:
         yield Entry(operation.path, MACS, times(operation.macs, operation.loops))
         yield Entry(operation.path, VECTOR_FLOPS, times(operation.vector_flops, operation.loops))
+
+
+def traffic(graph: Graph, execution: Execution) -> Iterator[Entry]:
+    """The bytes that cross the borders of kernels, and under eager execution those besides."""
+    yield from _Ledger(graph, kernels(graph, execution)).traffic()
+    if execution is Execution.EAGER:
+        yield from _scratch(graph)
 
 
 def _scratch(graph: Graph) -> Iterator[Entry]:

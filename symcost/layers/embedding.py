@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symcost.graph import Scope
-from symcost.operators import concat, copy, embedding, masked_scatter
+from symcost.operators import concat, copy, embedding, index_arithmetic, masked_scatter
 from symcost.symbols import Size, as_expr
 from symcost.tensor import Tensor
 
@@ -45,4 +45,6 @@ def image_sequence(
 
 def take_in(g: Scope, embedded: Tensor, features: Tensor, ids: Tensor) -> Tensor:
     """Embedded tokens with the image's features in the places of its tokens."""
-    return masked_scatter(g, embedded, features, ids)
+    together = copy(g / "all_images", features)
+    places = index_arithmetic(g / "image_places", ids, width=as_expr(1))
+    return masked_scatter(g / "put_in", embedded, together, places)

@@ -14,14 +14,16 @@ from symcost.operators import (
     add,
     cast,
     combine,
-    gather,
+    dispatch,
     grouped_linear,
     linear,
     mul,
     scale,
     silu,
     softmax,
+    sort_by_expert,
     top_k,
+    weigh,
 )
 from symcost.symbols import FLOAT32_WIDTH, Size, as_expr
 from symcost.tensor import Tensor
@@ -61,14 +63,15 @@ def routed_experts(
     """
     tokens, chosen = numbers.shape
     pairs, size = tokens * chosen, as_expr(features)
-    ids = numbers.reshape(pairs)
+    hit = as_expr(touched)
+    ids, places = sort_by_expert.outputs(g / "sort", numbers, experts=experts, hit=hit)
     at = g.fused(EXPERTS_GATE_AND_UP)
-    rows = gather(at / "dispatch", x, ids)
+    rows = dispatch(at / "dispatch", x, ids.reshape(pairs))
     both = grouped_linear(
         at / "gate_up",
         rows,
         g.weight("gate_up_proj", experts, 2 * size, x.features),
-        experts=as_expr(touched),
+        experts=hit,
     )
     gate, up = both.split(-1, size, size)
     hidden = mul(at / "multiply", silu(at / "act_fn", gate), up)
@@ -77,10 +80,10 @@ def routed_experts(
         at / "down",
         hidden,
         g.weight("down_proj", experts, x.features, size),
-        experts=as_expr(touched),
+        experts=hit,
     )
-    weighted = mul(at / "times_weight", result, weights.reshape(pairs, 1))
-    return combine(at / "combine", weighted, numbers)
+    weighted = weigh(at / "times_weight", result, weights, ids, places)
+    return combine(at / "combine", weighted, ids)
 
 
 def mixture_of_experts(

@@ -53,7 +53,7 @@ def distances(g: Scope, side: Size) -> Tensor:
     )
     apart = index_arithmetic(g / "subtract", column, row, width=FLOAT32_WIDTH)
     shifted = index_arithmetic(g / "shift", apart, width=FLOAT32_WIDTH)
-    return index_arithmetic(g / "to_integer", shifted, width=INDEX_WIDTH)
+    return cast(g / "to_integer", shifted, width=INDEX_WIDTH)
 
 
 def relative_bias(

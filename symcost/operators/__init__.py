@@ -38,7 +38,7 @@ from symcost.operators.movement import (
     slice_backward,
 )
 from symcost.operators.reduction import layer_norm, mean, softmax, sum_to
-from symcost.operators.routing import combine, top_k
+from symcost.operators.routing import combine, dispatch, sort_by_expert, top_k, weigh
 
 __all__ = [
     "OPERATORS",
@@ -54,6 +54,7 @@ __all__ = [
     "copy",
     "cos",
     "crop",
+    "dispatch",
     "einsum",
     "embedding",
     "gather",
@@ -78,7 +79,9 @@ __all__ = [
     "sin",
     "slice_backward",
     "softmax",
+    "sort_by_expert",
     "square",
     "sum_to",
     "top_k",
+    "weigh",
 ]

@@ -35,7 +35,7 @@ def arange(*sizes: Size) -> Rule:
     return Rule(out=(Out(shape, INDEX_WIDTH, differentiable=False),), reads=())
 
 
-@operator(torch="aten.mul, aten.sub, aten.add, aten._to_copy")
+@operator(torch="aten.mul, aten.sub, aten.add, aten.eq")
 def index_arithmetic(*given: Tensor, width: Expr) -> Rule:
     """A step of the arithmetic on positions, broadcast, for which no FLOPs are counted."""
     return Rule(out=(Out(broadcast(*given), width, differentiable=False),), reads=given)

@@ -59,18 +59,39 @@ def _rows(given: list[torch.Tensor], made: list[torch.Tensor]) -> int:
     return stored_bytes(given[1]) + stored_bytes(made[0])
 
 
+def _picked(given: list[torch.Tensor], made: list[torch.Tensor]) -> int:
+    """The numbers, and of a table the elements that are picked, each at most once."""
+    table, *ids = given
+    return min(stored_bytes(table), stored_bytes(made[0])) + _everything(ids, [])
+
+
+def _added(given: list[torch.Tensor], _: list[torch.Tensor]) -> int:
+    """The rows that are added, their numbers, and the rows that they are added to."""
+    ids, rows = given[1:]
+    return stored_bytes(ids) + 2 * stored_bytes(rows)
+
+
+def _all_made(_: list[torch.Tensor], made: list[torch.Tensor]) -> int:
+    return sum(map(stored_bytes, _different(made)))
+
+
 def _nothing(_: list[torch.Tensor], __: list[torch.Tensor]) -> int:
     return 0
 
 
 READS: Mapping[Any, Callable[[list[torch.Tensor], list[torch.Tensor]], int]] = {
     aten.embedding: _rows,
+    aten.index: _picked,
+    aten.index_add_: _added,
     **dict.fromkeys((aten.empty_like, aten.zeros_like, aten.ones_like), _nothing),
 }
 """What operators read that do not read all that they are given."""
 
-ALLOCATES = (aten.empty, aten.empty_like, aten.new_empty_strided)
-"""Operators that write nothing into what they make."""
+WRITES: Mapping[Any, Callable[[list[torch.Tensor], list[torch.Tensor]], int]] = {
+    aten.index_add_: lambda given, _: stored_bytes(given[2]),
+    **dict.fromkeys((aten.empty, aten.empty_like, aten.new_empty_strided), _nothing),
+}
+"""What operators write that do not write all that they make."""
 
 
 def _is_view(func: Any) -> bool:
@@ -93,7 +114,7 @@ class _Bytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
             operator = func.overloadpacket
             given, results = _tensors((args, kwargs)), _tensors(made)
             read = READS.get(operator, _everything)(given, results)
-            written = 0 if operator in ALLOCATES else sum(map(stored_bytes, _different(results)))
+            written = WRITES.get(operator, _all_made)(given, results)
             for path in self._tracker.parents:
                 self.read[path][str(operator)] += read
                 self.written[path][str(operator)] += written

@@ -141,7 +141,7 @@ class Difference:
             f"{self.path or 'the whole model'}: {self.quantity} of {self.stage}: predicted "
             f"{digits(self.predicted)}{_listed(self.predicted_operators)}, counted "
             f"{digits(self.counted)}{_listed(self.counted_operators)}, difference "
-            f"{digits(self.predicted - self.counted)} ({_sizes(self.workload)})"
+            f"{digits(self.predicted - self.counted)} ({sizes_of(self.workload)})"
         )
 
 
@@ -150,7 +150,8 @@ def digits(number: Number) -> str:
     return str(number) if isinstance(number, Fraction) else f"{number:,}"
 
 
-def _sizes(workload: Workload) -> str:
+def sizes_of(workload: Workload) -> str:
+    """The sizes of a workload in words."""
     sizes = workload.as_dict()
     shown = ["batch", "context_len", "cached"]
     if workload.views is not None:

@@ -8,6 +8,7 @@ from itertools import product
 
 from symcost.models.deepseek_ocr.geometry import STEP, TILE_SIZE, Views
 from symcost.models.deepseek_ocr.workload import Workload
+from symcost.stages import Stage
 
 Crops = tuple[int, int]
 NO_CROPS = (0, 0)
@@ -166,3 +167,86 @@ QUICK = Grid(
     static=(page(64, 1, (2, 1), tile=64, text=20, cached=400),),
 )
 """A few of each: less than a minute."""
+
+
+@dataclass(frozen=True)
+class ByteGrid:
+    """Workloads for bytes and memory, by what is run on them.
+
+    Parameters
+    ----------
+    vision, prefill, decode : tuple of Workload
+        For the byte counter.
+    experts : tuple of int
+        Tokens that real experts are run on, in real memory.
+    peaks : tuple of (Stage, Workload)
+        For the liveness measurement.
+    router : tuple of int
+        Tokens of which the real router chooses the experts.
+    """
+
+    vision: tuple[Workload, ...]
+    prefill: tuple[Workload, ...]
+    decode: tuple[Workload, ...]
+    experts: tuple[int, ...]
+    peaks: tuple[tuple[Stage, Workload], ...]
+    router: tuple[int, ...]
+
+    def as_dict(self) -> dict[str, list[object]]:
+        """The workloads as JSON shows them."""
+        return {
+            "vision": [workload.as_dict() for workload in self.vision],
+            "prefill": [workload.as_dict() for workload in self.prefill],
+            "decode": [workload.as_dict() for workload in self.decode],
+            "experts": list(self.experts),
+            "peaks": [
+                {"stage": stage.value, **workload.as_dict()} for stage, workload in self.peaks
+            ],
+            "router": list(self.router),
+        }
+
+
+FULL_BYTES = ByteGrid(
+    vision=(
+        *(page(side, 2) for side in ALL_SIDES),
+        *(page(side, batch, crops) for side, batch, crops in product(SIDES, BATCHES, CROPS[::3])),
+    ),
+    prefill=(
+        *(page(side, 2, crops) for side, crops in product((512, 1024), CROPS[::3])),
+        page(1024, 1, (2, 3), text=21),
+        page(576, 2, (1, 2), cached=77),
+        *_texts(BATCHES, LENGTHS),
+        *PIECES,
+    ),
+    decode=tuple(_steps(BATCHES, CACHED)),
+    experts=(1, 2, 3, 8, 17, 64, 300),
+    peaks=(
+        *((Stage.VISION, page(side, 2)) for side in (512, 640, 1024, 1280)),
+        (Stage.VISION, page(1024, 1, (2, 3))),
+        (Stage.VISION, page(640, 3, (1, 2))),
+        (Stage.PREFILL, page(1024, 1, (2, 3), text=21)),
+        *((Stage.PREFILL, text(batch, tokens)) for batch in BATCHES for tokens in (64, 903, 1203)),
+        (Stage.PREFILL, text(2, 7, 400)),
+        *((Stage.DECODE, text(batch, 1, cached)) for batch in (1, 8) for cached in (0, 400, 4096)),
+    ),
+    router=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+"""All sizes."""
+
+QUICK_BYTES = ByteGrid(
+    vision=(page(1024, 2, (2, 3)), page(640, 2), page(512, 1, (1, 2)), page(192, 2)),
+    prefill=(page(640, 2, (1, 2)), text(2, 64), text(1, 273), text(8, 2, 400)),
+    decode=(text(2, 1, 400), text(1, 1, 4096), text(8, 1, 0)),
+    experts=(1, 8, 64),
+    peaks=(
+        (Stage.VISION, page(1024, 1, (2, 3))),
+        (Stage.VISION, page(640, 2)),
+        (Stage.PREFILL, page(1024, 1, (2, 3), text=21)),
+        (Stage.PREFILL, text(2, 64)),
+        (Stage.PREFILL, text(1, 1203)),
+        (Stage.DECODE, text(1, 1, 400)),
+        (Stage.DECODE, text(8, 1, 4096)),
+    ),
+    router=(1, 8, 64),
+)
+"""A few of each."""

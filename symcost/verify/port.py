@@ -105,6 +105,13 @@ def images_of(model: Any, batch: int, views: Views | None) -> dict[str, Any]:
     return images(model, batch, *(int(size) for size in sizes))
 
 
+def run_towers(model: Any, given: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The projected features of all views of images, as the vision tower makes them."""
+    calls = (given["pixel_values"], given["pixel_values_local"])
+    tower, projector = model.model.vision_tower, model.model.multi_modal_projector
+    return [projector(tower(pixels).last_hidden_state) for pixels in calls if pixels is not None]
+
+
 def run_vision(model: Any, given: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
     """The features of images, as the decoder takes them in."""
     features = model.model.get_image_features(**given, return_dict=True)

@@ -1,0 +1,330 @@
+"""The verification of bytes and memory: what the real code moves, touches and keeps alive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+from symcost.cost import Direction
+from symcost.exact import Number
+from symcost.figures import exact
+from symcost.graph import NO_SCRATCH, Graph, Operation, Scratch
+from symcost.models.deepseek_ocr.workload import Workload
+from symcost.stages import Stage
+from symcost.tensor import Piece
+from symcost.verify import Progress, versions
+from symcost.verify.byte_counter import count
+from symcost.verify.grid import FULL_BYTES, ByteGrid, text
+from symcost.verify.port import Real, filled_cache, images_of, run_decoder, run_towers
+from symcost.verify.routing import CONFIDENCE, PATH, RealExperts, Touched
+from symcost.verify.stated import REFERENCE, stage_graphs
+from symcost.verify.traffic import (
+    Key,
+    Observation,
+    Share,
+    digest,
+    disagreeing,
+    eager_shares,
+    gaps,
+)
+
+_TOWERS = ("model.vision_tower", "model.multi_modal_projector")
+
+
+@dataclass
+class Row:
+    """All comparisons of a class of operators in a stage: sums over all runs and modules."""
+
+    stage: str
+    kind: str
+    direction: Direction
+    runs: int = 0
+    stated: Number = 0
+    counted: Number = 0
+
+
+@dataclass
+class Remaining:
+    """A difference that is known to the byte, and the modules and runs that show it."""
+
+    reason: str
+    modules: str
+    kind: str
+    direction: Direction
+    times: int = 0
+    bytes: Number = 0
+    largest_share: float = 0.0
+
+
+@dataclass
+class ByteVerification:
+    """What was compared, and how it came out."""
+
+    model: str
+    grid: ByteGrid
+    formulas: str = ""
+    comparisons: int = 0
+    modules: set[str] = field(default_factory=set)
+    rows: dict[tuple[str, str, Direction], Row] = field(default_factory=dict)
+    remaining: dict[tuple[str, str, str, Direction], Remaining] = field(default_factory=dict)
+    routing: list[Touched] = field(default_factory=list)
+    mutants: int = 0
+    survivors: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verification as JSON shows it."""
+        return {
+            "model": self.model,
+            "reference": REFERENCE,
+            "versions": versions("torch", "transformers", "sympy"),
+            "formulas": self.formulas,
+            "comparisons": self.comparisons,
+            "module_paths": len(self.modules),
+            "problems": self.problems,
+            "rows": [
+                {
+                    "stage": row.stage,
+                    "operators": row.kind,
+                    "direction": row.direction.value,
+                    "runs": row.runs,
+                    "stated": exact(row.stated),
+                    "counted": exact(row.counted),
+                }
+                for row in self.rows.values()
+            ],
+            "remaining": [
+                {
+                    "reason": known.reason,
+                    "modules": known.modules,
+                    "operators": known.kind,
+                    "direction": known.direction.value,
+                    "times": known.times,
+                    "bytes": exact(known.bytes),
+                    "largest_share": round(known.largest_share, 6),
+                }
+                for known in self.remaining.values()
+            ],
+            "routing": [
+                {
+                    "tokens": seen.tokens,
+                    "draws": seen.draws,
+                    "mean": round(float(seen.mean), 4),
+                    "confidence": CONFIDENCE,
+                    "half_width": round(seen.half_width, 4),
+                    "expected": round(float(seen.expected), 4),
+                    "least": seen.least,
+                    "most": seen.most,
+                }
+                for seen in self.routing
+            ],
+            "mutants": {"made": self.mutants, "survivors": self.survivors},
+            "grid": self.grid.as_dict(),
+        }
+
+    def book(self, observation: Observation, shares: Sequence[Share]) -> None:
+        """Compare a run at every module, class of operators and direction."""
+        stage = "experts" if observation.experts else observation.stage.value
+        stated, counted = observation.stated(shares), observation.counted()
+        keys = dict.fromkeys((*stated, *counted))
+        self.comparisons += len(keys)
+        self.modules.update(module for module, _, _ in keys)
+        for _, kind, direction in keys:
+            self.rows.setdefault((stage, kind, direction), Row(stage, kind, direction))
+        for row in {key[1:]: self.rows[stage, *key[1:]] for key in keys}.values():
+            row.runs += 1
+        for key in keys:
+            row = self.rows[stage, *key[1:]]
+            row.stated += stated.get(key, 0)
+            row.counted += counted.get(key, 0)
+        for gap in gaps(observation, shares):
+            if not gap.is_known:
+                self.problems.append(str(gap))
+                continue
+            for known in gap.declared:
+                modules = re.sub(r"\d+", "N", gap.module) or "the whole model"
+                place = (known.reason, modules, gap.kind, gap.direction)
+                seen = self.remaining.setdefault(place, Remaining(*place))
+                seen.times += 1
+                seen.bytes -= known.more(gap.workload, gap.direction)
+                seen.largest_share = max(seen.largest_share, gap.share)
+
+
+class Bench:
+    """The real model, the graphs that are stated of it, and what each run of it moves."""
+
+    def __init__(self, model: str) -> None:
+        self._real = Real()
+        self.graphs: Mapping[tuple[Stage, bool], Sequence[Graph]] = {
+            (stage, has_page): tuple(graphs.values())
+            for has_page in (True, False)
+            for stage, graphs in stage_graphs(
+                model, **({} if has_page else {"views": None})
+            ).items()
+        }
+        self.shares = {key: eager_shares(graphs) for key, graphs in self.graphs.items()}
+
+    @cached_property
+    def _experts(self) -> RealExperts:
+        return RealExperts()
+
+    def runs(self, grid: ByteGrid) -> Iterator[Callable[[], Observation]]:
+        """All runs of a grid."""
+        for workload in grid.vision:
+            yield partial(self.see, workload)
+        for workload in grid.prefill:
+            yield partial(self.decode, Stage.PREFILL, workload)
+        for workload in grid.decode:
+            yield partial(self.decode, Stage.DECODE, workload)
+        for tokens in grid.experts:
+            yield partial(self.route, tokens)
+
+    def see(self, workload: Workload) -> Observation:
+        """What the vision tower and the projector move."""
+        given = images_of(self._real.meta, workload.batch, workload.views)
+        moved = count(self._real.meta, lambda: run_towers(self._real.meta, given))
+        modules = tuple(m for path in _TOWERS for m in self._real.modules_in(path))
+        return Observation(Stage.VISION, workload, moved, modules)
+
+    def decode(self, stage: Stage, workload: Workload) -> Observation:
+        """What the whole model moves in a prefill or a step, but for the routed experts."""
+        model, batch, tokens = self._real.meta, workload.batch, workload.context_len
+        past = filled_cache(model, batch, workload.cached)
+        given = images_of(model, batch, workload.views)
+        moved = count(model, lambda: run_decoder(model, batch, tokens, past, given))
+        return Observation(stage, workload, moved, self._real.modules)
+
+    def route(self, tokens: int) -> Observation:
+        """What one block with experts moves, for the experts that its real router chooses."""
+        run = self._experts.run(tokens)
+        modules = self._real.modules_in(PATH)
+        return Observation(Stage.PREFILL, text(1, tokens), run.moved, modules, run.hit)
+
+    def touched(self, tokens: Sequence[int]) -> tuple[Touched, ...]:
+        """How many distinct experts the real router makes tokens touch."""
+        return self._experts.touched(tokens)
+
+
+def verify_bytes(
+    model: str = "deepseek-ocr",
+    *,
+    grid: ByteGrid = FULL_BYTES,
+    progress: Progress = lambda *_: None,
+) -> ByteVerification:
+    """Compare eager traffic with what the real code moves, up to the first run that differs.
+
+    Parameters
+    ----------
+    model : str
+        The model's name.
+    grid : ByteGrid
+        The workloads.
+    progress : callable
+        Told of every run.
+    """
+    result = ByteVerification(model, grid)
+    bench = Bench(model)
+    result.formulas = digest(bench.shares)
+    runs = list(bench.runs(grid))
+    total = len(runs) + 2
+    observations: list[Observation] = []
+    for done, run in enumerate(runs):
+        progress("bytes", done, total)
+        observation = run()
+        observations.append(observation)
+        result.book(observation, bench.shares[observation.key])
+        if result.problems:
+            return result
+    progress("the real router", total - 2, total)
+    result.routing += bench.touched(grid.router)
+    result.problems += [str(seen) for seen in result.routing if not seen.holds]
+    progress("formulas made wrong on purpose", total - 1, total)
+    for name, noticed in mutants(bench.graphs, observations):
+        result.mutants += 1
+        if not noticed:
+            result.survivors.append(name)
+    result.problems += [f"a wrong formula went unnoticed: {name}" for name in result.survivors]
+    progress("done", total, total)
+    return result
+
+
+Change = Callable[[Operation], Operation]
+
+
+def mutants(
+    graphs: Mapping[tuple[Stage, bool], Sequence[Graph]], observations: Sequence[Observation]
+) -> Iterator[tuple[str, bool]]:
+    """Every read and write of every operator doubled, dropped or swapped, and whether it shows.
+
+    Left out is what changes no traffic: a swap of equal reads and writes.
+    """
+    by_key: dict[tuple[Stage, bool], list[tuple[Observation, dict[Key, Number]]]] = {}
+    for observation in observations:
+        by_key.setdefault(observation.key, []).append((observation, observation.counted()))
+    keys = sorted(by_key, key=lambda key: len(graphs[key][0].operations))
+    right = {key: eager_shares(graphs[key]) for key in keys}
+    for rule, name, change in _changes([graph for key in keys for graph in graphs[key]]):
+        changes, noticed = False, False
+        for key in keys:
+            shares = eager_shares(_changed(graph, rule, change) for graph in graphs[key])
+            changes = changes or shares != right[key]
+            noticed = shares != right[key] and any(
+                disagreeing(observation, observation.stated(shares), counted)
+                for observation, counted in by_key[key]
+            )
+            if noticed:
+                break
+        if changes:
+            yield f"{rule}: {name}", noticed
+
+
+def _changed(graph: Graph, rule: str, change: Change) -> Graph:
+    operations = [change(op) if op.operator == rule else op for op in graph.operations]
+    return replace(graph, operations=operations)
+
+
+def _changes(graphs: Sequence[Graph]) -> Iterator[tuple[str, str, Change]]:
+    """The rule, what is wrong with it, and how it is made wrong."""
+    first: dict[str, Operation] = {}
+    for graph in graphs:
+        for operation in graph.operations:
+            first.setdefault(operation.operator, operation)
+    for rule, operation in first.items():
+        for what, pieces, change in (
+            ("read", operation.reads, _read),
+            ("write", operation.writes, _written),
+        ):
+            for index in range(len(pieces)):
+                for name, factor in (("doubled", 2), ("dropped", 0)):
+                    yield rule, f"{what} {index} {name}", partial(change, index, factor)
+        if operation.scratch != NO_SCRATCH:
+            for name, factor in (("doubled", 2), ("dropped", 0)):
+                yield rule, f"scratch {name}", partial(_scratch_scaled, factor)
+        yield rule, "reads and writes swapped", _swapped
+
+
+def _read(index: int, factor: int, operation: Operation) -> Operation:
+    return replace(operation, reads=_scaled(operation.reads, index, factor))
+
+
+def _written(index: int, factor: int, operation: Operation) -> Operation:
+    return replace(operation, writes=_scaled(operation.writes, index, factor))
+
+
+def _scaled(pieces: tuple[Piece, ...], index: int, factor: int) -> tuple[Piece, ...]:
+    return tuple(
+        replace(piece, elements=factor * piece.elements) if i == index else piece
+        for i, piece in enumerate(pieces)
+    )
+
+
+def _scratch_scaled(factor: int, operation: Operation) -> Operation:
+    scratch = operation.scratch
+    return replace(operation, scratch=Scratch(factor * scratch.read, factor * scratch.written))
+
+
+def _swapped(operation: Operation) -> Operation:
+    return replace(operation, reads=operation.writes, writes=operation.reads)
