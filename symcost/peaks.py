@@ -25,6 +25,8 @@ Polynomial: TypeAlias = Any
 Range: TypeAlias = tuple[int, int | None]
 """The first and the last value of a symbol; None where there is no last one."""
 Ranges: TypeAlias = Mapping[sp.Symbol, Range]
+Condition: TypeAlias = sp.Rel | sp.And | sp.Or
+"""An inequality, or several of them where the values of a symbol are not one range."""
 
 _GRIDS: Mapping[sp.Rel, Ranges] = {
     sp.Eq(CROPS, 0, evaluate=False): dict.fromkeys((n_w, n_h), (0, 0)),
@@ -43,7 +45,7 @@ _COMPARE: Mapping[type[sp.Rel], Callable[[Any, Any], bool]] = {
 
 def largest(amounts: Iterable[Expr]) -> Expr:
     """The maximum of amounts, without those that provably never exceed the others."""
-    amounts = list(amounts)
+    amounts = [part for a in amounts for part in (a.args if isinstance(a, sp.Max) else (a,))]
     if all(isinstance(amount, sp.Rational) for amount in amounts):
         return max(amounts, default=ZERO)
     winners = sorted(candidates(amounts), key=sp.default_sort_key)
@@ -91,18 +93,26 @@ class Peak:
         The first module path with this amount.
     amount : sympy.Expr
         Bytes that are live.
-    conditions : tuple of sympy.Rel
+    conditions : tuple of sympy.Rel or sympy.Or
         All of them hold exactly where the amount is the peak, equal ones going to the earlier.
+        Those of a single symbol come first, by its values; then sums of positive terms.
     """
 
     path: str
     amount: Expr
-    conditions: tuple[sp.Rel, ...]
+    conditions: tuple[Condition, ...]
 
     def holds(self, bindings: Bindings) -> bool:
         """Whether this is the peak at a point."""
         value = Evaluator(bindings)
-        return all(_COMPARE[c.func](value(c.lhs), value(c.rhs)) for c in self.conditions)
+        return all(_is_true(condition, value) for condition in self.conditions)
+
+
+def _is_true(condition: Condition, value: Evaluator) -> bool:
+    if isinstance(condition, sp.And | sp.Or):
+        parts = [_is_true(part, value) for part in condition.args]
+        return all(parts) if isinstance(condition, sp.And) else any(parts)
+    return _COMPARE[condition.func](value(condition.lhs), value(condition.rhs))
 
 
 def peaks(moments: Iterable[tuple[str, Expr]]) -> tuple[Peak, ...]:
@@ -130,6 +140,12 @@ def peaks(moments: Iterable[tuple[str, Expr]]) -> tuple[Peak, ...]:
     return tuple(found)
 
 
+def _first(symbol: sp.Symbol) -> int:
+    """The smallest value of a symbol; what is no integer comes as close to zero as it likes."""
+    info = info_of(symbol)
+    return -(-info.minimum // info.multiple_of) * info.multiple_of if info.integer else 0
+
+
 class _Region:
     """Points whose symbols lie in ranges, and what can be proved of formulas there.
 
@@ -152,10 +168,7 @@ class _Region:
 
     def range_of(self, symbol: sp.Symbol) -> Range:
         """The first and the last value of a symbol."""
-        info = info_of(symbol)
-        if not info.integer:
-            return 0, None
-        first = -(-info.minimum // info.multiple_of) * info.multiple_of
+        first = _first(symbol)
         low, high = self._ranges.get(symbol, (first, None))
         return max(low, first), high
 
@@ -175,25 +188,37 @@ class _Region:
         base, exponent = formula.as_base_exp()
         if exponent.is_Integer and exponent > 1:
             return self.read(base) ** int(exponent)
-        if isinstance(formula, sp.Symbol):
-            return self._read_symbol(formula)
-        if isinstance(formula, sp.ceiling | sp.floor):
-            return self._read_rounded(formula)
-        if isinstance(formula, sp.Abs):
-            for value in (self.read(formula.args[0]), -self.read(formula.args[0])):
-                if self.not_negative(value):
-                    return value
-        if isinstance(formula, sp.Min):
-            values = [self.read(argument) for argument in formula.args]
-            for value in values:
-                if all(self.not_negative(other - value) for other in values):
-                    return value
-            if all(map(self.not_negative, values)):
-                numbers = [value.coeff(1) for value in values if value.is_ground]
-                return self._rest(formula, min(numbers, default=None))
+        readers: dict[type[Expr], Callable[[Expr], Polynomial]] = {
+            sp.Symbol: self._read_symbol,
+            sp.ceiling: self._read_rounded,
+            sp.floor: self._read_rounded,
+            sp.Abs: self._read_magnitude,
+            sp.Min: self._read_smallest,
+        }
+        return readers.get(formula.func, self._read_other)(formula)
+
+    def _read_other(self, formula: Expr) -> Polynomial:
+        """Something of which no more than its sign is known, if that."""
         if not formula.is_nonnegative:
             self._any_sign.add(self._index[formula])
         return self._rest(formula)
+
+    def _read_magnitude(self, formula: Expr) -> Polynomial:
+        value = self.read(formula.args[0])
+        for side in (value, -value):
+            if self.not_negative(side):
+                return side
+        return self._read_other(formula)
+
+    def _read_smallest(self, formula: Expr) -> Polynomial:
+        values = [self.read(argument) for argument in formula.args]
+        for value in values:
+            if all(self.not_negative(other - value) for other in values):
+                return value
+        if not all(map(self.not_negative, values)):
+            return self._read_other(formula)
+        numbers = [value.coeff(1) for value in values if value.is_ground]
+        return self._rest(formula, min(numbers, default=None))
 
     def _read_symbol(self, symbol: sp.Symbol) -> Polynomial:
         info = info_of(symbol)
@@ -354,9 +379,7 @@ class _Margin:
         """The same without the common factors that are positive, in the least whole numbers."""
 
         def positive(base: Expr) -> bool:
-            return base.is_positive or all(
-                region.positive(region.read(base)) for region in regions
-            )
+            return base.is_positive or all(region.positive(region.read(base)) for region in regions)
 
         terms = _terms(self.formula)
         powers = [term.as_powers_dict() for term in terms]
@@ -368,17 +391,15 @@ class _Margin:
 
     def relation(self) -> sp.Rel:
         """It as an inequality between sums of positive terms, or with a number on the right."""
-        terms = _solved(_terms(self.formula))
-        constant = terms.pop(sp.S.One, ZERO)
         strict = self.strict
-        if constant and all(term.is_integer and n.is_Integer for term, n in terms.items()):
-            # Whole multiples of the greatest common divisor pass no bound between two of them.
-            divisor = math.gcd(*(number.p for number in terms.values()))
-            terms = {term: number / divisor for term, number in terms.items()}
-            constant = sp.ceiling(constant / divisor) - 1 if strict else constant // divisor
-            strict = False
+        terms: Mapping[Expr, sp.Rational] = _terms(self.formula)
+        whole, whole_strict = _rounded(terms, strict=strict)
+        solved = _solved(whole)
+        if solved != whole or len(_signs(whole)) == 1:
+            # Otherwise numbers stand among terms on both sides, where rounding shows nothing.
+            terms, strict = solved, whole_strict
         growing = {term: number for term, number in terms.items() if _grows(term)}
-        rest = sp.Add(constant, *(n * t for t, n in terms.items() if t not in growing))
+        rest = sp.Add(*(n * t for t, n in terms.items() if t not in growing))
         left = sp.Add(*(n * t for t, n in growing.items() if n > 0))
         right = sp.Add(*(-n * t for t, n in growing.items() if n < 0))
         if left == 0:
@@ -397,10 +418,31 @@ def _terms(formula: Expr) -> dict[Expr, sp.Rational]:
 
 
 def _grows(term: Expr) -> bool:
-    return any(exponent > 0 for exponent in term.as_powers_dict().values())
+    return any(power > 0 for base, power in term.as_powers_dict().items() if base.free_symbols)
 
 
-def _solved(terms: dict[Expr, sp.Rational]) -> dict[Expr, sp.Rational]:
+def _signs(terms: Mapping[Expr, sp.Rational]) -> set[bool]:
+    return {number > 0 for term, number in terms.items() if _grows(term)}
+
+
+def _rounded(
+    terms: Mapping[Expr, sp.Rational], *, strict: bool
+) -> tuple[Mapping[Expr, sp.Rational], bool]:
+    """Terms with the least number that bounds the whole others as they are, and if strictly.
+
+    Whole multiples of a divisor pass no bound between two multiples of it.
+    """
+    others = {term: number for term, number in terms.items() if term != 1}
+    constant = terms.get(sp.S.One, ZERO)
+    if not (constant and all(t.is_integer and n.is_Integer for t, n in others.items())):
+        return terms, strict
+    divisor = math.gcd(*(number.p for number in others.values()))
+    share = constant / divisor
+    bound = sp.ceiling(share) - 1 if strict else sp.floor(share)
+    return {**{t: n / divisor for t, n in others.items()}, sp.S.One: bound}, False
+
+
+def _solved(terms: Mapping[Expr, sp.Rational]) -> Mapping[Expr, sp.Rational]:
     """Terms divided by the factor of a symbol, where that leaves numbers and what they approach.
 
     So 80 B K + 264 <= 258480 B becomes K <= 3231 - 33 / (10 B).
@@ -410,13 +452,12 @@ def _solved(terms: dict[Expr, sp.Rational]) -> dict[Expr, sp.Rational]:
         if len(of_symbol) != 1 or not info.integer:
             continue
         factor = of_symbol[0] / info.symbol
-        if factor == 1 or not factor.is_positive or info.symbol in factor.free_symbols:
+        known = factor != 1 and factor.is_positive and factor in terms
+        if not known or info.symbol in factor.free_symbols:
             continue
         scale = abs(terms[of_symbol[0]])
         divided = {term / factor: number / scale for term, number in terms.items()}
-        growing = [term for term in divided if _grows(term)]
-        signs = {divided[term] > 0 for term in growing}
-        if len(signs) == 1 and all(term.is_Symbol for term in growing):
+        if len(_signs(divided)) == 1 and all(t.is_Symbol for t in divided if _grows(t)):
             return divided
     return terms
 
@@ -427,9 +468,9 @@ class _Domain:
     def __init__(self, margins: Sequence[_Margin]) -> None:
         self._margins = list(margins)
         self._grids = _by_grid(margin.formula for margin in margins)
-        self._bounds: dict[sp.Symbol, Range] = {}
+        self._values: dict[sp.Symbol, list[Range]] = {}
 
-    def conditions(self) -> tuple[sp.Rel, ...] | None:
+    def conditions(self) -> tuple[Condition, ...] | None:
         """Conditions that hold exactly there, or None if that is proved to be nowhere."""
         everywhere = dict(self._grids)
         while self._solve_one():
@@ -439,45 +480,74 @@ class _Domain:
         for margin in tuple(self._margins):
             others = [other for other in self._margins if other is not margin]
             if all(
-                any(margin.follows(region, other) for other in others)
-                for region in self._regions()
+                any(margin.follows(region, other) for other in others) for region in self._regions()
             ):
                 self._margins = others
-        found = [margin.reduced(self._regions()) for margin in (*self._limits(), *self._margins)]
+        margins = [margin.reduced(self._regions()) for margin in self._margins]
         left_out = [region for grid, region in everywhere.items() if grid not in self._grids]
-        told = all(any(margin.fails(region) for margin in found) for region in left_out)
-        return (*(() if told else self._grids), *(margin.relation() for margin in found))
+        told = all(any(margin.fails(region) for margin in margins) for region in left_out)
+        return (
+            *(() if told else self._grids),
+            *(
+                _one_of(symbol, ranges)
+                for symbol, ranges in self._values.items()
+                if ranges != [(_first(symbol), None)]
+            ),
+            *(margin.relation() for margin in margins),
+        )
 
     def _regions(self) -> list[_Region]:
-        return [region.narrowed(self._bounds) for region in self._grids.values()]
+        """What is left of all points; of values of a symbol that have gaps, all from end to end."""
+        ends = {symbol: (ranges[0][0], ranges[-1][1]) for symbol, ranges in self._values.items()}
+        return [region.narrowed(ends) for region in self._grids.values()]
 
     def _solve_one(self) -> bool:
-        """Turn a margin into bounds of a symbol, which are the same within the bounds before."""
-        self._grids = {
-            grid: region
-            for grid, region in self._grids.items()
-            if not any(margin.fails(region.narrowed(self._bounds)) for margin in self._margins)
-        }
+        """Tell a margin by the values of a symbol, which is the same on what is left."""
+        left = zip(tuple(self._grids), self._regions(), strict=True)
+        for grid, region in left:
+            if any(margin.fails(region) for margin in self._margins):
+                del self._grids[grid]
         regions = self._regions()
         self._margins = [m for m in self._margins if not all(map(m.holds, regions))]
         for margin in self._margins:
             for symbol in sorted(margin.formula.free_symbols, key=str):
-                if not symbol.is_integer:
-                    continue
-                found = margin.values(symbol, regions)
-                if found is not None and len(found) == 1:
+                found = margin.values(symbol, regions) if symbol.is_integer else None
+                if found is not None and len(found) <= _MOST_RANGES:
                     self._margins.remove(margin)
-                    self._bounds[symbol] = found[0]
+                    before = self._values.get(symbol, [(0, None)])
+                    ranges = [both for a in before for b in found for both in _both(a, b)]
+                    if not ranges:
+                        self._grids.clear()
+                        return False
+                    self._values[symbol] = ranges
                     return True
         return False
 
-    def _limits(self) -> Iterator[_Margin]:
-        """The bounds of symbols as margins, those of their domains left out."""
-        for symbol, (low, high) in self._bounds.items():
-            if low > min(region.range_of(symbol)[0] for region in self._grids.values()):
-                yield _Margin(symbol - low, strict=False)
-            if high is not None:
-                yield _Margin(high - symbol, strict=False)
+
+_MOST_RANGES = 4
+"""In more ranges than these, the values of a symbol say less than an inequality."""
+
+
+def _both(one: Range, other: Range) -> list[Range]:
+    """The values that lie in both ranges, if there are some."""
+    low = max(one[0], other[0])
+    high = min((end for end in (one[1], other[1]) if end is not None), default=None)
+    return [(low, high)] if high is None or low <= high else []
+
+
+def _one_of(symbol: sp.Symbol, ranges: Iterable[Range]) -> Condition:
+    """That the value of a symbol lies in one of some ranges."""
+    parts: list[Condition] = []
+    for low, high in ranges:
+        ends = []
+        if low > _first(symbol):
+            ends.append(sp.Ge(symbol, low, evaluate=False))
+        if high is not None:
+            ends.append(sp.Le(symbol, high, evaluate=False))
+        if low == high:
+            ends = [sp.Eq(symbol, low, evaluate=False)]
+        parts.append(ends[0] if len(ends) == 1 else sp.And(*ends, evaluate=False))
+    return parts[0] if len(parts) == 1 else sp.Or(*parts, evaluate=False)
 
 
 def _by_grid(formulas: Iterable[Expr]) -> dict[sp.Rel, _Region]:
