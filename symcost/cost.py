@@ -15,6 +15,7 @@ import sympy as sp
 
 from symcost.errors import DomainError, UnitError
 from symcost.exact import Evaluator, Number
+from symcost.peaks import largest
 from symcost.symbols import Expr, Size, as_expr
 from symcost.tensor import Kind
 
@@ -118,7 +119,7 @@ class Quantity:
             what = other.resource if isinstance(other, Quantity) else repr(other)
             raise UnitError(f"{self.resource} and {what} cannot be added")
         if self.resource == Storage(Kind.ACTIVATION):
-            return replace(self, amount=sp.Max(self.amount, other.amount))
+            return replace(self, amount=largest([self.amount, other.amount]))
         return replace(self, amount=self.amount + other.amount)
 
     __radd__ = __add__
@@ -404,28 +405,6 @@ def as_rational(amount: Amount) -> Expr:
     if isinstance(amount, Fraction):
         return sp.Rational(amount.numerator, amount.denominator)
     return amount if isinstance(amount, sp.Rational) else as_expr(amount)
-
-
-def largest(amounts: list[Expr]) -> Expr:
-    """The maximum of amounts, without those that another one always exceeds.
-
-    All symbols are non-negative, so a formula whose expanded terms all have smaller or equal
-    coefficients than another's can never win.
-    """
-    if all(isinstance(amount, sp.Rational) for amount in amounts):
-        return max(amounts, default=sp.Integer(0))
-    terms = {amount: sp.expand(amount).as_coefficients_dict() for amount in set(amounts)}
-    winners: list[Expr] = []
-    for amount in sorted(terms, key=lambda a: (-len(terms[a]), sp.default_sort_key(a))):
-        if not any(_covers(terms[other], terms[amount]) for other in winners):
-            winners = [w for w in winners if not _covers(terms[amount], terms[w])]
-            winners.append(amount)
-    return sp.Max(*winners, evaluate=False) if len(winners) > 1 else winners[0]
-
-
-def _covers(large: Mapping[Expr, Expr], small: Mapping[Expr, Expr]) -> bool:
-    terms = {*large, *small}
-    return all(large.get(term, sp.Integer(0)) >= small.get(term, sp.Integer(0)) for term in terms)
 
 
 def _scaled(amount: Amount, unit: int) -> Any:
