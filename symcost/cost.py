@@ -377,9 +377,27 @@ class Cost(Mapping[Resource, Quantity]):
         return simplest(self[Storage(Kind.KV)].amount)
 
     @property
+    def gradient_bytes(self) -> Amount:
+        """Bytes of the gradients of weights after a backward pass."""
+        return simplest(self[Storage(Kind.GRADIENT)].amount)
+
+    @property
     def activation_bytes(self) -> Amount:
         """Bytes of live activations at the moment when they are most."""
         return simplest(self[Storage(Kind.ACTIVATION)].amount)
+
+    @property
+    def resident_bytes(self) -> Amount:
+        """Bytes that are held at once: weights, cache, gradients and the peak of activations."""
+        return simplest(sp.Add(*(self[Storage(kind)].amount for kind in Kind)))
+
+    @property
+    def peak_path(self) -> str:
+        """The module path at which live activations are most, of a cost in numbers; else none."""
+        moments = self.moments
+        if not moments or not all(amount.is_Rational for _, amount in moments):
+            return ""
+        return max(moments, key=lambda moment: moment[1])[0]
 
     @property
     def moments(self) -> tuple[tuple[str, Expr], ...]:

@@ -17,6 +17,8 @@ METRICS: Mapping[str, str] = {
     "weight_bytes": "bytes of resident weights",
     "activation_bytes": "peak bytes of live activations",
     "kv_bytes": "bytes of the KV cache after the stage",
+    "gradient_bytes": "bytes of the gradients of weights, of a backward pass",
+    "resident_bytes": "bytes of weights, cache, gradients and peak activations together",
 }
 """What can be asked of a cost, and what it means."""
 

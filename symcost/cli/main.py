@@ -15,6 +15,7 @@ from symcost import version
 from symcost.cli import options as given
 from symcost.cli.options import Format
 from symcost.cli.output import (
+    byte_tables,
     emit,
     formula_table,
     progress_bar,
@@ -22,7 +23,7 @@ from symcost.cli.output import (
     report_tables,
     verification_table,
 )
-from symcost.errors import SymcostError
+from symcost.errors import InputError, SymcostError
 from symcost.execution import Execution
 from symcost.files import require_writable, write_all
 from symcost.models import require_model
@@ -31,14 +32,20 @@ from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.models.deepseek_ocr.workload import Workload, stage_costs, symbolic_stages
+from symcost.models.deepseek_ocr.workload import (
+    Workload,
+    costs_of,
+    stage_costs,
+    symbolic_stages,
+)
+from symcost.render.byte_verification import byte_markdown
 from symcost.render.generate import differences, generated_files
 from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
 from symcost.render.proof import proof_markdown
-from symcost.render.report import Report
+from symcost.render.report import Comparison, Report
 from symcost.render.verification import verification_markdown
 from symcost.verify import room
-from symcost.verify.grid import FULL, QUICK
+from symcost.verify.grid import FULL, FULL_BYTES, QUICK, QUICK_BYTES
 from symcost.verify.targets import Target
 
 app = typer.Typer(
@@ -80,10 +87,13 @@ def report(
     cached: given.Cached = None,
     new_tokens: given.NewTokens = 1,
     reference: given.Reference = "vendor",
-    execution: given.ExecutionOption = Execution.EAGER.value,
+    execution: given.ExecutionOrAll = Execution.EAGER.value,
     lm_head: given.LmHead = given.Head.ALL,
     width: given.Width = "weights=2,activations=2,kv=2",
     experts: given.Experts = Assumption.EXPECTED.value,
+    backward: Annotated[
+        bool, typer.Option("--backward", help="The backward pass of vision and prefill instead.")
+    ] = False,
     config: given.Config = None,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
@@ -103,24 +113,34 @@ def report(
         new_tokens=new_tokens,
     )
     widths = Widths.parse(width)
-    executions = Executions.parse(execution)
     routing = Routing.parse(experts)
 
-    def build(views: Views | None) -> DeepseekOCRModel:
-        return given.model(
-            model,
-            views=views,
-            reference=reference,
-            execution=executions,
-            lm_head=lm_head,
-            widths=widths,
-            routing=routing,
-            config=config,
+    def under(executions: Executions) -> Report:
+        def build(views: Views | None) -> DeepseekOCRModel:
+            return given.model(
+                model,
+                views=views,
+                reference=reference,
+                execution=executions,
+                lm_head=lm_head,
+                widths=widths,
+                routing=routing,
+                config=config,
+            )
+
+        asked = (model, reference, str(executions), workload.as_dict())
+        if backward:
+            return Report(*asked, stage_costs(build, workload, backward=True), {})
+        costs = costs_of(build, workload)
+        return Report(
+            *asked, costs.stages, {"assumed": str(routing), **costs.experts}, costs.generation
         )
 
-    result = Report(
-        model, reference, str(executions), workload.as_dict(), stage_costs(build, workload)
-    )
+    result: Report | Comparison
+    if execution == given.ALL:
+        result = Comparison({name.value: under(Executions(name, name)) for name in Execution})
+    else:
+        result = under(Executions.parse(execution))
     if show is Format.JSON:
         emit(json.dumps(result.as_dict(), indent=2) + "\n", output)
     elif show is Format.MARKDOWN:
@@ -208,14 +228,28 @@ def verify(
             "or prefill-decode (steps, the cache); may be given several times. Default: all.",
         ),
     ] = None,
+    of_bytes: Annotated[
+        bool,
+        typer.Option(
+            "--bytes", help="Bytes, distinct experts and live activations instead of FLOPs."
+        ),
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="A few workloads, in less than a minute.")
     ] = False,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
 ) -> None:
-    """Count on the real code and compare with the formulas, module by module."""
+    """Count on the real code and compare with the formulas, module by module.
+
+    By default matrix FLOPs, parameters and the cache; with --bytes what operators read and write.
+    """
     _before_long_work(model, output)
+    if of_bytes:
+        if target:
+            raise InputError("--bytes excludes --target; it is of the whole model")
+        _verify_bytes(model, quick, show, output)
+        return
     verification = room("symcost.verify.verification")
     with progress_bar() as progress:
         result = verification.verify(
@@ -226,6 +260,16 @@ def verify(
         )
     found = result.as_dict()
     _show(found, show, output, verification_markdown, verification_table)
+    _fail_with(result.problems)
+
+
+def _verify_bytes(model: str, quick: bool, show: Format, output: Path | None) -> None:
+    verification = room("symcost.verify.byte_verification")
+    with progress_bar() as progress:
+        result = verification.verify_bytes(
+            model, grid=QUICK_BYTES if quick else FULL_BYTES, progress=progress
+        )
+    _show(result.as_dict(), show, output, byte_markdown, byte_tables)
     _fail_with(result.problems)
 
 

@@ -54,6 +54,18 @@ ExecutionOption = Annotated[
         "vision=eager,decoder=fused.",
     ),
 ]
+ALL = "all"
+"""Stands for every execution."""
+
+ExecutionOrAll = Annotated[
+    str,
+    typer.Option(
+        "--execution",
+        metavar="NAME|PART=NAME,…|all",
+        help=f"How operators are grouped into kernels: {_one_of(*Execution)} By part: "
+        "vision=eager,decoder=fused. All three side by side: all.",
+    ),
+]
 LmHead = Annotated[Head, typer.Option(help="Run the head on all prefill tokens or the last.")]
 Width = Annotated[
     str,

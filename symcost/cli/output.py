@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,9 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from symcost.files import write_all
+from symcost.render.byte_verification import byte_sections, byte_summary
 from symcost.render.listing import Row
 from symcost.render.proof import PROOF_COLUMNS, proof_rows, proof_summary
-from symcost.render.report import COLUMNS, Report
+from symcost.render.report import Comparison, Report, TableRow
 from symcost.render.verification import (
     NUMERIC_COLUMNS,
     VERIFICATION_COLUMNS,
@@ -37,28 +38,32 @@ FILE_WIDTH = 160
 _ALL_DIGITS = 150
 """Columns of the terminal that a verification with all its digits takes."""
 
-_COLUMN = 13
+_COLUMN = 14
 """Columns of the terminal that a figure takes at most, its border included."""
 
 
-def report_tables(report: Report, width: int) -> Group:
+def report_tables(report: Report | Comparison, width: int) -> Group:
     """A report as a table with a row for each stage and part, cut where the terminal ends."""
-    rows = list(report.rows())
+    columns, rows = report.columns, list(report.rows())
     label = max(len(name) + 2 * depth for name, depth, _ in rows) + 4
     size = max(1, (width - label) // _COLUMN)
-    tables = [_table(rows, start, start + size) for start in range(0, len(COLUMNS), size)]
-    return Group(Text(report.title), *tables)
+    tables = [
+        _table(columns[start : start + size], rows, start) for start in range(0, len(columns), size)
+    ]
+    return Group(Text(report.title), *tables, *map(Text, report.notes()))
 
 
-def _table(rows: Sequence[tuple[str, int, tuple[str, ...]]], start: int, end: int) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[TableRow], start: int) -> Table:
     table = Table("")
-    for column in COLUMNS[start:end]:
-        table.add_column(column, justify="right", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
     for name, depth, cells in rows:
         if depth == 0 and table.row_count:
             table.add_section()
         label = Text("  " * depth + name, no_wrap=True)
-        table.add_row(label, *cells[start:end], style="bold" if depth == 0 else "")
+        table.add_row(
+            label, *cells[start : start + len(columns)], style="bold" if depth == 0 else ""
+        )
     return table
 
 
@@ -90,6 +95,20 @@ def verification_table(found: Mapping[str, Any], width: int) -> Group:
         style = "" if row["part"] else "bold"
         table.add_row(*verification_cells(row, rounded=narrow), style=style)
     return Group(table, *map(Text, verification_summary(found)))
+
+
+def byte_tables(found: Mapping[str, Any], _: int) -> Group:
+    """A verification of bytes as tables, and what came out."""
+    tables = []
+    for section in byte_sections(found):
+        table = Table(title=section.title, title_justify="left", title_style="bold")
+        for index, column in enumerate(section.columns):
+            justify: JustifyMethod = "left" if index < section.words else "right"
+            table.add_column(column, justify=justify, overflow="fold")
+        for row in section.rows:
+            table.add_row(*row)
+        tables.append(table)
+    return Group(*tables, *map(Text, byte_summary(found)))
 
 
 def proof_table(found: Mapping[str, Any]) -> Group:

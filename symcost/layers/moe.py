@@ -25,7 +25,7 @@ from symcost.operators import (
     top_k,
     weigh,
 )
-from symcost.symbols import FLOAT32_WIDTH, Size, as_expr
+from symcost.symbols import FLOAT32_WIDTH, Size, as_expr, ceil_div
 from symcost.tensor import Tensor
 
 
@@ -64,7 +64,7 @@ def routed_experts(
     tokens, chosen = numbers.shape
     pairs, size = tokens * chosen, as_expr(features)
     hit = as_expr(touched)
-    ids, places = sort_by_expert.outputs(g / "sort", numbers, experts=experts, hit=hit)
+    ids, places = sort_by_expert.outputs(g / "sort", numbers, experts=experts, hit=ceil_div(hit, 1))
     at = g.fused(EXPERTS_GATE_AND_UP)
     rows = dispatch(at / "dispatch", x, ids.reshape(pairs))
     both = grouped_linear(

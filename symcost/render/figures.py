@@ -9,13 +9,13 @@ from symcost.cost import Amount, Cost
 from symcost.figures import METRICS, exact, figure
 
 
-def cost_object(cost: Cost) -> dict[str, Any]:
+def cost_object(cost: Cost, *, with_parts: bool = True) -> dict[str, Any]:
     """A cost and its parts as JSON shows them."""
-    return {
-        **{metric: exact(figure(cost, metric)) for metric in METRICS},
-        "intensity": cost.intensity,
-        "parts": {name: cost_object(part) for name, part in cost.parts.items()},
-    }
+    found: dict[str, Any] = {metric: exact(figure(cost, metric)) for metric in METRICS}
+    found |= {"intensity": cost.intensity, "activation_path": cost.peak_path}
+    if with_parts:
+        found["parts"] = {name: cost_object(part) for name, part in cost.parts.items()}
+    return found
 
 
 _PREFIXES = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))

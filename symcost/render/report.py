@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
-from symcost.cost import Cost, StageCost
+from symcost.cost import Amount, Cost, StageCost, as_rational, simplest
+from symcost.figures import exact
 from symcost.render.figures import cost_object, human
 
 COLUMNS = (
@@ -19,28 +21,53 @@ COLUMNS = (
     "weights",
     "activations",
     "KV cache",
+    "resident",
 )
+
+TableRow = tuple[str, int, tuple[str, ...]]
+"""A name, its depth and the cells of all columns."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Costs of all stages on one workload, and how they were asked for."""
+    """Costs of all stages on one workload, and how they were asked for.
+
+    Parameters
+    ----------
+    experts : mapping of str to str, int or Fraction
+        What is assumed of the routing, and the experts that a layer then reads, by stage.
+    generation : StageCost, optional
+        A prefill and the decode steps behind it; none of a backward pass.
+    """
 
     model: str
     reference: str
     execution: str
     workload: Mapping[str, Any]
     stages: Mapping[str, StageCost]
+    experts: Mapping[str, Any]
+    generation: StageCost | None = None
+
+    columns = COLUMNS
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON shows it."""
-        return {
+        found = {
             "model": self.model,
             "reference": self.reference,
             "execution": self.execution,
             "workload": dict(self.workload),
+            "experts": {name: _plain(amount) for name, amount in self.experts.items()},
             "stages": {name: cost_object(cost) for name, cost in self.stages.items()},
         }
+        if self.generation is not None:
+            found["generation"] = {
+                **cost_object(self.generation, with_parts=False),
+                "kv_bytes_per_token": exact(self._growth),
+                "per_request": {name: exact(amount) for name, amount in self._request.items()},
+                "per_page": {name: exact(amount) for name, amount in self._page.items()} or None,
+            }
+        return found
 
     @property
     def title(self) -> str:
@@ -52,33 +79,170 @@ class Report:
             columns, rows = w["crop_grid"]
             tiles = f"{columns}x{rows} tiles of {w['tile_size']} px" if w["crops"] else "no crops"
             page = f"view of {w['base_size']} px, {tiles}: {w['image_tokens']} image tokens"
-        steps = "1 token" if w["new_tokens"] == 1 else f"{w['new_tokens']} tokens"
+        told = f"{self.model} ({self.reference}, {self.execution}), batch {w['batch']}; {page}; "
+        if self.generation is None:
+            return f"{told}backward pass of a prefill of {w['context_len']}"
         return (
-            f"{self.model} ({self.reference}, {self.execution}), batch {w['batch']}; {page}; "
-            f"prefill of {w['context_len']}; decode of {steps} on {w['cached']} cached"
+            f"{told}prefill of {w['context_len']}; decode of {_tokens(w['new_tokens'])} on "
+            f"{w['cached']} cached"
         )
 
-    def rows(self) -> Iterator[tuple[str, int, tuple[str, ...]]]:
-        """Each stage and part: name, depth and the cells of `COLUMNS`."""
+    def rows(self) -> Iterator[TableRow]:
+        """Each stage and part: name, depth and the cells of the columns."""
         for name, cost in self.stages.items():
             yield from _rows(name, cost, 0)
 
+    def notes(self) -> Iterator[str]:
+        """What stands beside the table, a line each."""
+        peaks = ", ".join(
+            f"{name} at {cost.peak_path}" for name, cost in self.stages.items() if cost.peak_path
+        )
+        yield f"activations are most in {peaks}"
+        if self.generation is None:
+            return
+        touched = ", ".join(
+            f"{float(amount):.4g} in {'a prefill' if name == 'prefill' else 'a decode step'}"
+            for name, amount in self.experts.items()
+            if name != "assumed"
+        )
+        if touched:
+            yield f"experts that a layer reads ({self.experts['assumed']}): {touched}"
+        w, request, page = self.workload, self._request, self._page
+        yield (
+            f"a request (prefill of {w['context_len']} and {_tokens(w['new_tokens'])}): "
+            f"{human(request['flops'], 'FLOPs')}, {human(request['bytes_moved'], 'B')} moved, "
+            f"{human(request['kv_bytes'], 'B')} of cache, {human(self._growth, 'B')} per token; "
+            f"the batch needs {human(self.generation.resident_bytes, 'B')} resident"
+        )
+        if page:
+            yield (
+                f"a page: {w['image_tokens']} tokens ({w['vision_tokens']} without newlines and "
+                f"separator), {human(page['flops'], 'FLOPs')} and "
+                f"{human(page['bytes_moved'], 'B')} moved in vision, "
+                f"{human(page['kv_bytes'], 'B')} of cache"
+            )
+
+    @property
+    def _growth(self) -> Amount:
+        """Bytes of the cache for each token of a sequence."""
+        w = self.workload
+        tokens = w["batch"] * (w["cached"] + w["new_tokens"])
+        return simplest(as_rational(self.stages["decode"].kv_bytes) / tokens)
+
+    @property
+    def _request(self) -> dict[str, Amount]:
+        """A prefill and its steps, for one sequence."""
+        whole = self.generation
+        return {} if whole is None else self._shares(whole, whole.kv_bytes)
+
+    @property
+    def _page(self) -> dict[str, Amount]:
+        """What a page takes: tokens, its part of the vision stage, and of the cache."""
+        w = self.workload
+        if w["base_size"] is None:
+            return {}
+        cache = as_rational(self._growth) * w["image_tokens"] * w["batch"]
+        return {
+            "image_tokens": w["image_tokens"],
+            "vision_tokens": w["vision_tokens"],
+            **self._shares(self.stages["vision"], cache),
+        }
+
+    def _shares(self, cost: Cost, cache: Amount) -> dict[str, Amount]:
+        return {
+            "flops": self._per_sequence(cost.flops),
+            "bytes_moved": self._per_sequence(cost.bytes_moved),
+            "kv_bytes": self._per_sequence(cache),
+        }
+
+    def _per_sequence(self, amount: Amount) -> Any:
+        return simplest(as_rational(amount) / self.workload["batch"])
+
     def markdown(self) -> str:
-        """The report as a table."""
-        lines = [
-            f"{self.title}.",
-            "",
-            "| " + " | ".join(("", *COLUMNS)) + " |",
-            "| --- |" + " ---: |" * len(COLUMNS),
-        ]
-        for name, depth, cells in self.rows():
-            label = f"**{name}**" if depth == 0 else "&nbsp;" * 4 * depth + name
-            unbroken = (cell.replace(" ", "&nbsp;") for cell in cells)
-            lines.append("| " + " | ".join((label, *unbroken)) + " |")
-        return "\n".join(lines) + "\n"
+        """The report as a table, with what stands beside it."""
+        return _markdown(f"{self.title}.", self.columns, self.rows(), self.notes())
 
 
-def _rows(name: str, cost: Cost, depth: int) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+@dataclass(frozen=True)
+class Comparison:
+    """The same workload under several executions, side by side."""
+
+    reports: Mapping[str, Report]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The reports by execution."""
+        return {name: report.as_dict() for name, report in self.reports.items()}
+
+    @property
+    def title(self) -> str:
+        """What was asked, in a line or two."""
+        return self._first.title.replace(f", {self._first.execution})", ")")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is moved, done per byte, and live, under each execution."""
+        return tuple(
+            f"{what} {name}"
+            for what in ("moved", "FLOPs/byte", "activations")
+            for name in self.reports
+        )
+
+    def rows(self) -> Iterator[TableRow]:
+        """Each stage and part: name, depth and the cells of the columns."""
+        for name in self._first.stages:
+            yield from self._rows(name, [r.stages[name] for r in self.reports.values()], 0)
+
+    def _rows(self, name: str, costs: Sequence[Cost], depth: int) -> Iterator[TableRow]:
+        yield (
+            name,
+            depth,
+            (
+                *(human(cost.bytes_moved, "B") for cost in costs),
+                *(f"{cost.intensity:.4g}" for cost in costs),
+                *(human(cost.activation_bytes, "B") for cost in costs),
+            ),
+        )
+        for part in costs[0].parts:
+            yield from self._rows(part, [cost.parts[part] for cost in costs], depth + 1)
+
+    def notes(self) -> Iterator[str]:
+        """What stands beside the table, a line each."""
+        yield "FLOPs, weights and the cache are the same under every execution"
+
+    @property
+    def _first(self) -> Report:
+        return next(iter(self.reports.values()))
+
+    def markdown(self) -> str:
+        """The comparison as a table."""
+        return _markdown(f"{self.title}.", self.columns, self.rows(), self.notes())
+
+
+def _plain(amount: Any) -> int | str:
+    return exact(amount) if isinstance(amount, int | Fraction) else str(amount)
+
+
+def _tokens(count: int) -> str:
+    return "1 token" if count == 1 else f"{count} tokens"
+
+
+def _markdown(
+    title: str, columns: Sequence[str], rows: Iterator[TableRow], notes: Iterator[str]
+) -> str:
+    lines = [
+        title,
+        "",
+        "| " + " | ".join(("", *columns)) + " |",
+        "| --- |" + " ---: |" * len(columns),
+    ]
+    for name, depth, cells in rows:
+        label = f"**{name}**" if depth == 0 else "&nbsp;" * 4 * depth + name
+        unbroken = (cell.replace(" ", "&nbsp;") for cell in cells)
+        lines.append("| " + " | ".join((label, *unbroken)) + " |")
+    return "\n".join([*lines, "", *(f"* {note}" for note in notes)]) + "\n"
+
+
+def _rows(name: str, cost: Cost, depth: int) -> Iterator[TableRow]:
     yield (
         name,
         depth,
@@ -92,6 +256,7 @@ def _rows(name: str, cost: Cost, depth: int) -> Iterator[tuple[str, int, tuple[s
             human(cost.weight_bytes, "B"),
             human(cost.activation_bytes, "B"),
             human(cost.kv_bytes, "B"),
+            human(cost.resident_bytes, "B"),
         ),
     )
     for part, share in cost.parts.items():

@@ -22,7 +22,7 @@ NUMERIC_COLUMNS = VERIFICATION_COLUMNS[4:]
 
 def verification_cells(row: Mapping[str, Any], *, rounded: bool = False) -> tuple[str, ...]:
     """A row as text; predicted and counted are sums over all runs."""
-    show = _rounded if rounded else _digits
+    show = _rounded if rounded else digits
     return (
         row["quantity"],
         row["counter"],
@@ -31,7 +31,7 @@ def verification_cells(row: Mapping[str, Any], *, rounded: bool = False) -> tupl
         str(row["runs"]),
         show(row["predicted"]),
         show(row["counted"]),
-        _digits(row["difference"]),
+        digits(row["difference"]),
     )
 
 
@@ -39,7 +39,8 @@ def _rounded(amount: int | str) -> str:
     return human(amount) if isinstance(amount, int) else amount
 
 
-def _digits(amount: int | str) -> str:
+def digits(amount: int | str) -> str:
+    """A whole number with its digits in groups of three; other text as it is."""
     return f"{amount:,}" if isinstance(amount, int) else amount
 
 
@@ -49,7 +50,7 @@ def verification_summary(found: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{found['comparisons']:,} comparisons at {found['module_paths']} module paths, "
         f"{found['comparisons_not_zero']:,} of them of something else than zero; worst difference "
-        f"{_digits(found['worst_difference'])} ({versions})"
+        f"{digits(found['worst_difference'])} ({versions})"
     ]
     mutants = found["mutants"]
     if mutants is not None:

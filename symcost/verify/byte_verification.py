@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from symcost.cost import Direction
 from symcost.exact import Number
@@ -22,6 +22,7 @@ from symcost.verify.port import Real, filled_cache, images_of, run_decoder, run_
 from symcost.verify.routing import CONFIDENCE, PATH, RealExperts, Touched
 from symcost.verify.stated import REFERENCE, stage_graphs
 from symcost.verify.traffic import (
+    Gap,
     Key,
     Observation,
     Share,
@@ -34,28 +35,34 @@ from symcost.verify.traffic import (
 _TOWERS = ("model.vision_tower", "model.multi_modal_projector")
 
 
+Both: TypeAlias = dict[Direction, Number]
+"""Bytes read and bytes written."""
+
+
+def _none() -> Both:
+    return dict.fromkeys(Direction, 0)
+
+
 @dataclass
 class Row:
     """All comparisons of a class of operators in a stage: sums over all runs and modules."""
 
     stage: str
     kind: str
-    direction: Direction
     runs: int = 0
-    stated: Number = 0
-    counted: Number = 0
+    stated: Both = field(default_factory=_none)
+    counted: Both = field(default_factory=_none)
 
 
 @dataclass
 class Remaining:
-    """A difference that is known to the byte, and the modules and runs that show it."""
+    """A difference that is known to the byte, and in how many modules of runs it is."""
 
     reason: str
     modules: str
     kind: str
-    direction: Direction
-    times: int = 0
-    bytes: Number = 0
+    places: set[tuple[str, Workload]] = field(default_factory=set)
+    bytes: Both = field(default_factory=_none)
     largest_share: float = 0.0
 
 
@@ -68,9 +75,10 @@ class ByteVerification:
     formulas: str = ""
     comparisons: int = 0
     modules: set[str] = field(default_factory=set)
-    rows: dict[tuple[str, str, Direction], Row] = field(default_factory=dict)
-    remaining: dict[tuple[str, str, str, Direction], Remaining] = field(default_factory=dict)
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    remaining: dict[tuple[str, str, str], Remaining] = field(default_factory=dict)
     routing: list[Touched] = field(default_factory=list)
+    peaks: list[dict[str, Any]] = field(default_factory=list)
     mutants: int = 0
     survivors: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -89,10 +97,9 @@ class ByteVerification:
                 {
                     "stage": row.stage,
                     "operators": row.kind,
-                    "direction": row.direction.value,
                     "runs": row.runs,
-                    "stated": exact(row.stated),
-                    "counted": exact(row.counted),
+                    "stated": _plain(row.stated),
+                    "counted": _plain(row.counted),
                 }
                 for row in self.rows.values()
             ],
@@ -101,9 +108,8 @@ class ByteVerification:
                     "reason": known.reason,
                     "modules": known.modules,
                     "operators": known.kind,
-                    "direction": known.direction.value,
-                    "times": known.times,
-                    "bytes": exact(known.bytes),
+                    "times": len(known.places),
+                    "bytes": _plain(known.bytes),
                     "largest_share": round(known.largest_share, 6),
                 }
                 for known in self.remaining.values()
@@ -121,6 +127,7 @@ class ByteVerification:
                 }
                 for seen in self.routing
             ],
+            "peaks": self.peaks,
             "mutants": {"made": self.mutants, "survivors": self.survivors},
             "grid": self.grid.as_dict(),
         }
@@ -132,25 +139,31 @@ class ByteVerification:
         keys = dict.fromkeys((*stated, *counted))
         self.comparisons += len(keys)
         self.modules.update(module for module, _, _ in keys)
-        for _, kind, direction in keys:
-            self.rows.setdefault((stage, kind, direction), Row(stage, kind, direction))
-        for row in {key[1:]: self.rows[stage, *key[1:]] for key in keys}.values():
-            row.runs += 1
+        for kind in dict.fromkeys(kind for _, kind, _ in keys):
+            self.rows.setdefault((stage, kind), Row(stage, kind)).runs += 1
         for key in keys:
-            row = self.rows[stage, *key[1:]]
-            row.stated += stated.get(key, 0)
-            row.counted += counted.get(key, 0)
+            _, kind, direction = key
+            row = self.rows[stage, kind]
+            row.stated[direction] += stated.get(key, 0)
+            row.counted[direction] += counted.get(key, 0)
         for gap in gaps(observation, shares):
-            if not gap.is_known:
+            if gap.is_known:
+                self._remember(gap)
+            else:
                 self.problems.append(str(gap))
-                continue
-            for known in gap.declared:
-                modules = re.sub(r"\d+", "N", gap.module) or "the whole model"
-                place = (known.reason, modules, gap.kind, gap.direction)
-                seen = self.remaining.setdefault(place, Remaining(*place))
-                seen.times += 1
-                seen.bytes -= known.more(gap.workload, gap.direction)
-                seen.largest_share = max(seen.largest_share, gap.share)
+
+    def _remember(self, gap: Gap) -> None:
+        for known in gap.declared:
+            modules = re.sub(r"\d+", "N", gap.module) or "the whole model"
+            place = (known.reason, modules, gap.kind)
+            seen = self.remaining.setdefault(place, Remaining(*place))
+            seen.places.add((gap.module, gap.workload))
+            seen.bytes[gap.direction] -= known.more(gap.workload, gap.direction)
+            seen.largest_share = max(seen.largest_share, gap.share)
+
+
+def _plain(amounts: Both) -> dict[str, int | str]:
+    return {direction.value: exact(amount) for direction, amount in amounts.items()}
 
 
 class Bench:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 from symcost.cost import Direction, Traffic
@@ -97,7 +98,8 @@ class Observation:
             for module, by_operator in own.items():
                 if not self._left_out(module):
                     for operator, amount in by_operator.items():
-                        totals[module, class_of_torch(operator, module), direction] += amount
+                        if amount:
+                            totals[module, class_of_torch(operator, module), direction] += amount
         return totals
 
     def stated(self, shares: Iterable[Share]) -> dict[Key, Number]:
@@ -109,7 +111,8 @@ class Observation:
                 continue
             kind = class_of_rule(share.rule, share.path)
             for module, times in _innermost(share.path, own).items():
-                totals[module, kind, share.direction] += times * value(share.amount)
+                if value(share.amount):
+                    totals[module, kind, share.direction] += times * value(share.amount)
         return totals
 
     def rules(
@@ -212,9 +215,13 @@ def disagreeing(
     """The keys for which the two sides do not agree with what is known of their difference."""
     return [
         key
-        for key in dict.fromkeys((*stated, *counted))
+        for key in _keys(stated, counted)
         if stated.get(key, 0) + known_more(key, observation.workload) != counted.get(key, 0)
     ]
+
+
+def _keys(stated: Mapping[Key, Number], counted: Mapping[Key, Number]) -> list[Key]:
+    return list(dict.fromkeys((*stated, *counted)))
 
 
 def known_more(key: Key, workload: Workload) -> int:
@@ -231,17 +238,20 @@ def digest(shares: Mapping[tuple[Stage, bool], Sequence[Share]]) -> str:
 def gaps(observation: Observation, shares: Sequence[Share]) -> list[Gap]:
     """Every difference between what is stated and what a run moved, known ones too."""
     stated, counted = observation.stated(shares), observation.counted()
-    return [
-        Gap(
-            *key,
-            stated.get(key, 0),
-            counted.get(key, 0),
-            observation.rules(shares, *key),
-            observation.operators(*key),
-            declared(*key, observation.workload),
-            float(abs(stated.get(key, 0) - counted.get(key, 0))) / observation.whole(key[0]),
-            observation.workload,
-        )
-        for key in dict.fromkeys((*stated, *counted))
-        if stated.get(key, 0) != counted.get(key, 0) or known_more(key, observation.workload)
-    ]
+    found = []
+    for key in _keys(stated, counted):
+        ours, theirs = stated.get(key, 0), counted.get(key, 0)
+        if ours != theirs or known_more(key, observation.workload):
+            found.append(
+                Gap(
+                    *key,
+                    ours,
+                    theirs,
+                    observation.rules(shares, *key),
+                    observation.operators(*key),
+                    declared(*key, observation.workload),
+                    float(abs(Fraction(ours - theirs)) / observation.whole(key[0])),
+                    observation.workload,
+                )
+            )
+    return found

@@ -6,6 +6,7 @@ from symcost.models.deepseek_ocr.geometry import MODES, Views, crop_grid, views_
 from symcost.models.deepseek_ocr.model import (
     DeepseekOCRModel,
     get_decode_cost_per_token,
+    get_generation_cost,
     get_prefill_cost,
     get_vision_cost,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Widths",
     "crop_grid",
     "get_decode_cost_per_token",
+    "get_generation_cost",
     "get_prefill_cost",
     "get_vision_cost",
     "views_of_page",

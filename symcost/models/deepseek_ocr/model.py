@@ -8,7 +8,7 @@ from typing import Self
 
 import sympy as sp
 
-from symcost.cost import Cost, StageCost
+from symcost.cost import Amount, Cost, StageCost, simplest
 from symcost.errors import InputError, StageError
 from symcost.exact import Number
 from symcost.execution import Execution
@@ -21,7 +21,7 @@ from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.routing import Routing, touched
 from symcost.models.deepseek_ocr.vision import PARTS, vision
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache
+from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache, over_tokens
 from symcost.symbols import B, Expr, K, S, Size, U, as_expr, check_size
 
 
@@ -223,6 +223,12 @@ class DeepseekOCRModel:
         self._cache = self._cache.appended(1)
         return self._cache
 
+    @property
+    def touched_experts(self) -> Amount | None:
+        """Distinct routed experts that a layer reads in the present stage; None without any."""
+        found = self._bindings.get(U)
+        return None if found is None else simplest(found)
+
     def get_forward_cost(self) -> StageCost:
         """The cost of the present stage; in decode, that of the next token of each sequence."""
         return self._cost(lambda layer: layer.get_forward_cost())
@@ -314,6 +320,16 @@ def get_prefill_cost(model: DeepseekOCRModel, *, context_len: Size, batch_size: 
     """The cost of a prefill, vision included."""
     model.start_prefill(context_len=context_len, batch_size=batch_size)
     return model.get_forward_cost()
+
+
+def get_generation_cost(
+    model: DeepseekOCRModel, *, context_len: Size, batch_size: Size, new_tokens: Size
+) -> StageCost:
+    """The cost of whole answers: a prefill and so many decode steps behind it, without a loop."""
+    prefill = get_prefill_cost(model, context_len=context_len, batch_size=batch_size)
+    model.start_decode(SyntheticKVCache(batch_size, K))
+    steps = over_tokens(model.get_forward_cost(), new_tokens).bind({K: context_len})
+    return StageCost.together(prefill=prefill, decode=steps)
 
 
 def get_decode_cost_per_token(model: DeepseekOCRModel) -> StageCost:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import sympy as sp
 
-from symcost.cost import Cost, StageCost
+from symcost.cost import Amount, Cost, StageCost
 from symcost.errors import InputError
 from symcost.exact import Number
 from symcost.models.deepseek_ocr.geometry import (
@@ -172,16 +173,49 @@ def _grid(text: str) -> tuple[int, int]:
     return (0, 0) if grid == (1, 1) else grid
 
 
-def stage_costs(
-    build: Callable[[Views | None], DeepseekOCRModel], workload: Workload
-) -> dict[str, StageCost]:
-    """What each stage costs on a workload, as exact numbers.
+@dataclass(frozen=True)
+class Costs:
+    """What a workload costs, as exact numbers.
 
     Parameters
     ----------
-    build : callable
-        Makes the model that sees the given views.
+    stages : mapping of str to StageCost
+        By stage; decode is the sum of its steps.
+    generation : StageCost
+        A prefill and the steps behind it.
+    experts : mapping of str to int or Fraction
+        Distinct experts that a layer reads in a prefill and in a step.
     """
+
+    stages: Mapping[str, StageCost]
+    generation: StageCost
+    experts: Mapping[str, Amount]
+
+
+Build: TypeAlias = Callable[[Views | None], DeepseekOCRModel]
+"""Makes the model that sees the given views."""
+
+
+def costs_of(build: Build, workload: Workload) -> Costs:
+    """What a workload costs: each stage, and whole answers."""
+    stages = stage_costs(build, workload)
+    model = build(workload.views)
+    model.start_prefill(workload.context_len, workload.batch)
+    experts = {Stage.PREFILL.value: model.touched_experts}
+    model.start_decode()
+    experts[Stage.DECODE.value] = model.touched_experts
+    steps = stages[Stage.DECODE]
+    if workload.cached != workload.context_len:
+        steps = _steps(model, replace(workload, cached=workload.context_len))
+    generation = StageCost.together(prefill=stages[Stage.PREFILL], decode=steps)
+    return Costs(stages, generation, {k: v for k, v in experts.items() if v is not None})
+
+
+def stage_costs(
+    build: Build, workload: Workload, *, backward: bool = False
+) -> dict[str, StageCost]:
+    """What each stage costs on a workload, forward or backward, as exact numbers."""
+    ask = DeepseekOCRModel.get_backward_cost if backward else DeepseekOCRModel.get_forward_cost
     model = build(workload.views)
     costs: dict[str, StageCost] = {}
     if workload.views is None:
@@ -189,16 +223,22 @@ def stage_costs(
         costs[Stage.VISION] = nothing
     else:
         model.start_vision(workload.batch)
-        costs[Stage.VISION] = model.get_forward_cost()
+        costs[Stage.VISION] = ask(model)
     model.start_prefill(workload.context_len, workload.batch)
-    prefill = model.get_forward_cost()
+    prefill = ask(model)
     if workload.views is None:
         prefill = StageCost.together(vision=costs[Stage.VISION], **prefill.parts)
     costs[Stage.PREFILL] = prefill
-    model.start_decode(SyntheticKVCache(B, K))
-    sizes: dict[sp.Symbol, int] = {B: workload.batch, K: workload.cached, T: workload.new_tokens}
-    costs[Stage.DECODE] = over_tokens(model.get_forward_cost(), T).bind(sizes)
+    if not backward:
+        costs[Stage.DECODE] = _steps(model, workload)
     return costs
+
+
+def _steps(model: DeepseekOCRModel, workload: Workload) -> StageCost:
+    """The decode steps of a workload, summed."""
+    model.start_decode(SyntheticKVCache(workload.batch, K))
+    sizes = {K: workload.cached, T: workload.new_tokens}
+    return over_tokens(model.get_forward_cost(), T).bind(sizes)
 
 
 def symbolic_stages(model: DeepseekOCRModel) -> dict[str, StageCost]:

@@ -15,7 +15,8 @@ from symcost.figures import figure
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.models.deepseek_ocr.geometry import Views, queries
-from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, stage_costs
+from symcost.models.deepseek_ocr.routing import Routing
+from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, costs_of
 from symcost.render.document.display import SHOWN, Stages, digits, math
 from symcost.render.formulas import Group, groups
 from symcost.render.report import Report
@@ -28,8 +29,17 @@ def example_reports(model: str, workload: Workload) -> dict[str, Report]:
 
 
 def _report(model: str, workload: Workload, execution: Execution) -> Report:
-    stages = stage_costs(lambda views: load(model, views=views, execution=execution), workload)
-    return Report(model, "vendor", execution.value, workload.as_dict(), stages)
+    costs = costs_of(lambda views: load(model, views=views, execution=execution), workload)
+    experts = {"assumed": str(Routing()), **costs.experts}
+    return Report(
+        model,
+        "vendor",
+        execution.value,
+        workload.as_dict(),
+        costs.stages,
+        experts,
+        costs.generation,
+    )
 
 
 def page_facts(workload: Workload, views: Views, config: DeepseekOCRConfig) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""A verification of bytes and memory as people read it. It is given as the object of its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symcost.render.verification import digits
+
+WAYS = ("read", "written")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with a heading.
+
+    Parameters
+    ----------
+    title : str
+        The heading.
+    columns : tuple of str
+        The names of the columns; those after `words` hold numbers.
+    rows : sequence of tuple of str
+        The cells.
+    words : int
+        How many columns hold words.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    words: int
+
+
+def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
+    """Everything that was compared, table by table."""
+    return (
+        Section(
+            "Bytes that the real code moves, all runs and modules together",
+            ("stage", "operators", "runs", "read", "written", "stated beyond: read", "written"),
+            [
+                (
+                    row["stage"],
+                    row["operators"],
+                    digits(row["runs"]),
+                    digits(row["counted"]["read"]),
+                    digits(row["counted"]["written"]),
+                    *(digits(row["stated"][way] - row["counted"][way]) for way in WAYS),
+                )
+                for row in found["rows"]
+            ],
+            2,
+        ),
+        Section(
+            "Where stated and real bytes differ, each difference known to the byte",
+            ("modules", "operators", "why", "modules × runs", "read", "written", "at most"),
+            [
+                (
+                    known["modules"],
+                    known["operators"],
+                    known["reason"],
+                    digits(known["times"]),
+                    *(digits(known["bytes"][way]) for way in WAYS),
+                    f"{known['largest_share']:.2%} of the module",
+                )
+                for known in found["remaining"]
+            ],
+            3,
+        ),
+        Section(
+            "Distinct experts that the real router makes a layer read",
+            ("tokens", "calls", "mean", "interval", "expected", "bounds"),
+            [
+                (
+                    digits(seen["tokens"]),
+                    digits(seen["draws"]),
+                    f"{seen['mean']:.4f}",
+                    f"± {seen['half_width']:.4f} ({seen['confidence']:.2%})",
+                    f"{seen['expected']:.4f}",
+                    f"{seen['least']} to {seen['most']}",
+                )
+                for seen in found["routing"]
+            ],
+            0,
+        ),
+        Section(
+            "Live activations at their peak",
+            ("stage", "sizes", "where", "stated", "measured", "stated / measured"),
+            [
+                (
+                    seen["stage"],
+                    seen["sizes"],
+                    seen["path"],
+                    digits(seen["stated"]),
+                    digits(seen["measured"]),
+                    f"{seen['stated'] / seen['measured']:.4f}",
+                )
+                for seen in found["peaks"]
+            ],
+            3,
+        ),
+    )
+
+
+def byte_summary(found: Mapping[str, Any]) -> Iterator[str]:
+    """What came out, in a few sentences."""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    mutants = found["mutants"]
+    yield (
+        f"{digits(found['comparisons'])} comparisons at {found['module_paths']} module paths, by "
+        f"class of operators and direction; {len(found['problems'])} differences that are not "
+        f"known to the byte ({versions})"
+    )
+    yield (
+        f"{mutants['made']} reads and writes made wrong on purpose: {len(mutants['survivors'])} "
+        "unnoticed"
+    )
+
+
+def byte_markdown(found: Mapping[str, Any]) -> str:
+    """The verification as tables, with what came out behind them."""
+    lines: list[str] = []
+    for section in byte_sections(found):
+        lines += [f"**{section.title}**", "", *table_lines(section), ""]
+    return "\n".join([*lines, *(f"* {line}" for line in byte_summary(found))]) + "\n"
+
+
+def table_lines(section: Section) -> Iterator[str]:
+    """The lines of a table in Markdown."""
+    aligned = ("---" if i < section.words else "---:" for i in range(len(section.columns)))
+    yield "| " + " | ".join(section.columns) + " |"
+    yield "| " + " | ".join(aligned) + " |"
+    for row in section.rows:
+        yield "| " + " | ".join(row) + " |"
