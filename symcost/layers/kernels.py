@@ -91,3 +91,6 @@ WINDOW_UNPARTITION = Fusion(
     "the old order of memory, without the padding",
     "pytorch/pytorch, torch/_inductor: a chain of pointwise operators is one kernel",
 )
+
+FUSIONS: tuple[Fusion, ...] = tuple(x for x in list(globals().values()) if isinstance(x, Fusion))
+"""Every kernel of this file, in its order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -17,18 +17,16 @@ from symcost.stages import Stage
 from symcost.tensor import Piece
 from symcost.verify import Progress, versions
 from symcost.verify.byte_counter import count
+from symcost.verify.eager import Graphs, Share, digest, eager_shares, graphs_of
 from symcost.verify.grid import FULL_BYTES, ByteGrid, text
 from symcost.verify.port import Real, filled_cache, images_of, run_decoder, run_towers
 from symcost.verify.routing import CONFIDENCE, PATH, RealExperts, Touched
-from symcost.verify.stated import REFERENCE, stage_graphs
+from symcost.verify.stated import REFERENCE
 from symcost.verify.traffic import (
     Gap,
     Key,
     Observation,
-    Share,
-    digest,
     disagreeing,
-    eager_shares,
     gaps,
 )
 
@@ -171,13 +169,7 @@ class Bench:
 
     def __init__(self, model: str) -> None:
         self._real = Real()
-        self.graphs: Mapping[tuple[Stage, bool], Sequence[Graph]] = {
-            (stage, has_page): tuple(graphs.values())
-            for has_page in (True, False)
-            for stage, graphs in stage_graphs(
-                model, **({} if has_page else {"views": None})
-            ).items()
-        }
+        self.graphs = graphs_of(model)
         self.shares = {key: eager_shares(graphs) for key, graphs in self.graphs.items()}
 
     @cached_property
@@ -240,7 +232,7 @@ def verify_bytes(
     """
     result = ByteVerification(model, grid)
     bench = Bench(model)
-    result.formulas = digest(bench.shares)
+    result.formulas = digest(bench.graphs)
     runs = list(bench.runs(grid))
     total = len(runs) + 2
     observations: list[Observation] = []
@@ -267,9 +259,7 @@ def verify_bytes(
 Change = Callable[[Operation], Operation]
 
 
-def mutants(
-    graphs: Mapping[tuple[Stage, bool], Sequence[Graph]], observations: Sequence[Observation]
-) -> Iterator[tuple[str, bool]]:
+def mutants(graphs: Graphs, observations: Sequence[Observation]) -> Iterator[tuple[str, bool]]:
     """Every read and write of every operator doubled, dropped or swapped, and whether it shows.
 
     Left out is what changes no traffic: a swap of equal reads and writes.

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-from symcost.cost import Direction, Traffic
+from symcost.cost import Direction
 from symcost.exact import Evaluator, Number
-from symcost.execution import Execution, traffic
-from symcost.graph import Graph
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.paths import enclosing, expanded
 from symcost.stages import Stage
-from symcost.symbols import Expr, U
+from symcost.symbols import U
 from symcost.verify.byte_counter import Moved
 from symcost.verify.comparison import digits, sizes_of
+from symcost.verify.eager import Share
 from symcost.verify.operator_classes import (
     EXPERTS,
     Declared,
@@ -29,29 +27,6 @@ from symcost.verify.operator_classes import (
 
 Key = tuple[str, str, Direction]
 """A module path, a class of operators and a direction."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """Bytes that one of the equal layers of a path moves at an operator."""
-
-    path: str
-    rule: str
-    direction: Direction
-    amount: Expr
-
-
-def eager_shares(graphs: Iterable[Graph]) -> list[Share]:
-    """What graphs move under eager execution, operator by operator."""
-    shares: list[Share] = []
-    for graph in graphs:
-        rules = {operation.path: operation.operator for operation in graph.operations}
-        for entry in traffic(graph, Execution.EAGER):
-            if entry.amount != 0 and isinstance(entry.resource, Traffic):
-                amount = entry.amount / len(expanded(entry.path))
-                direction = entry.resource.direction
-                shares.append(Share(entry.path, rules[entry.path], direction, amount))
-    return shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,12 +202,6 @@ def _keys(stated: Mapping[Key, Number], counted: Mapping[Key, Number]) -> list[K
 def known_more(key: Key, workload: Workload) -> int:
     """What the real code is known to move beyond what is stated."""
     return sum(known.more(workload, key[2]) for known in declared(*key, workload))
-
-
-def digest(shares: Mapping[tuple[Stage, bool], Sequence[Share]]) -> str:
-    """A fingerprint of all eager traffic: it changes with any formula."""
-    lines = [f"{key} {s}" for key, each in shares.items() for s in each]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def gaps(observation: Observation, shares: Sequence[Share]) -> list[Gap]:

@@ -12,26 +12,38 @@ from symcost.cost import Cost, as_rational
 from symcost.execution import Execution
 from symcost.figures import METRICS
 from symcost.layers.catalogue import GENERAL_LAYERS
+from symcost.layers.kernels import FUSIONS
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import published
 from symcost.models.deepseek_ocr.geometry import MODES, TILE_SIZE, Views, views_of_page
 from symcost.models.deepseek_ocr.reference import REFERENCES, VENDOR_PATHS
 from symcost.models.deepseek_ocr.vision import PARTS
-from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, stage_costs
+from symcost.models.deepseek_ocr.workload import (
+    DEFAULT_PAGE,
+    Workload,
+    stage_costs,
+)
 from symcost.operators import OPERATORS
 from symcost.render.document import evidence
 from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
 from symcost.render.document.example import (
     example_reports,
-    execution_rows,
     page_facts,
     peaks,
     worked_tables,
 )
 from symcost.render.document.growth import crossings, growth_rows, shares
 from symcost.render.document.layers import layer_section
+from symcost.render.document.memory import (
+    ANSWER,
+    answer_formulas,
+    answer_rows,
+    expert_rows,
+    peak_rows,
+    training,
+)
 from symcost.render.document.stages import differences, stage_section
-from symcost.stages import over_tokens
+from symcost.render.report import Comparison
 from symcost.symbols import CATALOGUE, C, K, S, w_w
 
 
@@ -55,6 +67,8 @@ def context(
     workload = Workload.from_options()
     example = example_reports(model, workload)
     bindings = workload.bindings
+    proofs = evidence.shown(model, found)
+    found_bytes = proofs["moved"]
     decoder = sp.expand(stages["prefill"].parts["decoder"].matrix_flops)
     return {
         "model": model,
@@ -83,16 +97,23 @@ def context(
         "differences": differences(by_reference),
         "worked": worked_tables(stages, bindings),
         "peaks": peaks(stages, bindings),
-        "generation": displayed(
-            "matrix FLOPs of T tokens", over_tokens(stages["decode"]).matrix_flops
-        ),
         "attention_term": math(decoder.coeff(S, 2) * S**2),
         "cache_growth": int(stages["decode"].bind(bindings | {K: 0}).kv_bytes),
-        "executions": execution_rows(example),
+        "comparison": Comparison(example).markdown(),
+        "kernels": FUSIONS,
+        "peak_cases": {
+            execution: peak_rows(by_reference["vendor"][execution])
+            for execution in (Execution.EAGER.value, Execution.FUSED.value)
+        },
+        "answers": answer_formulas(stages["decode"]),
+        "answer_tokens": ANSWER,
+        "answer": answer_rows(model),
+        "training": training(model, workload).markdown(),
         "growth": growth_rows(model, workload, views),
         "crossings": crossings(stages, by_reference["vendor"][Execution.IDEAL], bindings),
+        "experts": expert_rows(config.decoder, found_bytes["routing"]),
         "shares": shares(example[Execution.EAGER].stages["prefill"]),
-        **evidence.shown(model, found),
+        **proofs,
         "human": unbroken,
         "digits": digits,
     }

@@ -9,23 +9,30 @@ from typing import Any
 
 from symcost.errors import InputError
 from symcost.paths import enclosing
+from symcost.render.byte_verification import byte_sections, table_lines
 from symcost.render.document.display import math
 from symcost.render.proof import certified
 from symcost.trace.statements import Claim, current_statements, formulas_of
-from symcost.verify.grid import FULL
+from symcost.verify import eager
+from symcost.verify.grid import FULL, FULL_BYTES
 from symcost.verify.quantities import Quantity
 from symcost.verify.stated import digest, stated_by_page
 from symcost.verify.targets import Target
 
-VERIFICATION, PROOF = "verification.json", "proof.json"
+VERIFICATION, BYTES, PROOF = "verification.json", "bytes.json", "proof.json"
 COMMANDS = {
     VERIFICATION: "symcost verify {model} --format json -o {path}",
+    BYTES: "symcost verify {model} --bytes --format json -o {path}",
     PROOF: "symcost prove {model} --format json -o {path}",
 }
 
 _IN_VERIFICATION = (
     *("formulas", "grid", "targets", "problems", "rows", "mutants", "versions", "comparisons"),
     *("comparisons_not_zero", "module_paths", "worst_difference", "blind_spots", "limits"),
+)
+_IN_BYTES = (
+    *("formulas", "grid", "problems", "rows", "remaining", "routing", "peaks", "mutants"),
+    *("versions", "comparisons", "module_paths"),
 )
 _IN_PROOF = ("certificates", "coverage", "methods", "failures", "versions")
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -103,6 +110,30 @@ def verification_of(model: str, text: str, present: str) -> dict[str, Any]:
     return found
 
 
+def bytes_of(model: str, text: str, present: str) -> dict[str, Any]:
+    """A stored verification of bytes, refused unless it is one of these formulas and whole.
+
+    Parameters
+    ----------
+    present : str
+        The fingerprint of the present eager formulas.
+
+    Raises
+    ------
+    InputError
+        It speaks of other formulas, of a part of the grid, or of problems.
+    """
+    found = _read(model, BYTES, text, _IN_BYTES)
+    command = _command(model, BYTES)
+    if found["formulas"] != present:
+        raise InputError(f"{BYTES} is of other formulas; verify these: {command}")
+    if found["grid"] != FULL_BYTES.as_dict():
+        raise InputError(f"{BYTES} is not of the full grid; run: {command}")
+    if found["problems"] or found["mutants"]["survivors"]:
+        raise InputError(f"{BYTES} tells of problems; run: {command}")
+    return found
+
+
 def proof_of(model: str, text: str, statements: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """A stored proof, refused unless it is one of these formulas and complete.
 
@@ -148,6 +179,7 @@ def shown(model: str, texts: Mapping[str, str]) -> dict[str, Any]:
     stages = stated_by_page(model)
     formulas = formulas_of(stages)
     found = verification_of(model, texts[VERIFICATION], digest(stages))
+    moved = bytes_of(model, texts[BYTES], eager.digest(eager.graphs_of(model)))
     proof = proof_of(model, texts[PROOF], current_statements(formulas))
     mutants = found["mutants"]
     return {
@@ -156,6 +188,8 @@ def shown(model: str, texts: Mapping[str, str]) -> dict[str, Any]:
         "verified": [row for row in found["rows"] if row["part"] in ("", "attention block")],
         "grid": sizes(found),
         "proof": proof,
+        "moved": moved,
+        "moved_tables": [(part.title, list(table_lines(part))) for part in byte_sections(moved)],
         "certified": [
             (row, math(formulas[Claim(row.stage)][row.first]))
             for row in certified(proof["certificates"])

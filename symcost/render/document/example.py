@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-from symcost.cost import Amount, as_rational
+from symcost.cost import as_rational
 from symcost.exact import Evaluator, Number
 from symcost.execution import Execution
 from symcost.figures import figure
@@ -104,29 +104,6 @@ def _flat(found: Sequence[Group]) -> Iterator[Expr]:
     for group in found:
         for term in group.terms:
             yield group.factor * term
-
-
-@dataclass(frozen=True)
-class ExecutionRow:
-    """Bytes moved by a stage under each execution."""
-
-    stage: str
-    moved: Mapping[str, Amount]
-    intensity: Mapping[str, float]
-    peak: Mapping[str, Amount]
-
-
-def execution_rows(example: Mapping[str, Report]) -> list[ExecutionRow]:
-    """What each stage moves and holds under each execution."""
-    return [
-        ExecutionRow(
-            stage,
-            {name: report.stages[stage].bytes_moved for name, report in example.items()},
-            {name: report.stages[stage].intensity for name, report in example.items()},
-            {name: report.stages[stage].activation_bytes for name, report in example.items()},
-        )
-        for stage in ("vision", "prefill", "decode")
-    ]
 
 
 @dataclass(frozen=True)
