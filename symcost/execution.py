@@ -99,6 +99,7 @@ class _Ledger:
 
     def __init__(self, graph: Graph, groups: Sequence[KernelGroup]) -> None:
         self._groups = groups
+        self._saved = graph.saved
         self._made = {p.region.root for op in graph.operations for p in op.writes}
         self._kept = {p.region.root for tensor in graph.kept for p in tensor.pieces}
         self._last_use: dict[Region, int] = {}
@@ -185,7 +186,8 @@ class _Ledger:
         for operation in operations:
             for piece in operation.reads:
                 root = piece.region.root
-                shared = () if root in self._made else _common([root.loops, operation.loops])
+                own = self._saved.get(root, root.loops)
+                shared = () if root in self._made else _common([own, operation.loops])
                 owned[root] = max(owned.get(root, ()), shared, key=len)
         return owned
 

@@ -6,7 +6,7 @@ kernel holds it. Every operator that runs adds one `Operation` to the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -94,6 +94,10 @@ class Graph:
     weights: dict[str, Tensor] = field(default_factory=dict)
     outputs: list[Tensor] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)
+    states: dict[Region, tuple[Loop, ...]] = field(default_factory=dict)
+    """What runs of a repeated body pass on, by the loops in which each run has one of its own."""
+    saved: Mapping[Region, tuple[Loop, ...]] = field(default_factory=dict)
+    """Those of a forward pass that this backward pass is given, of all runs."""
 
     @property
     def root(self) -> Scope:
@@ -137,6 +141,11 @@ class Scope:
     def repeat(self, name: str, count: int) -> Scope:
         """The scope of equal modules that run one after the other, each with its own weights."""
         return replace(self / name, loops=(*self.loops, Loop(as_expr(count))))
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What comes into a repeated body: x into the first run, into each other what one makes."""
+        self.graph.states[x.region.root] = self.loops
+        return x
 
     def when(self, condition: Expr) -> Scope:
         """The scope of a call that is made only where the condition is not zero."""

@@ -54,7 +54,7 @@ def decoder(config: DecoderConfig, reference: Reference, views: Views | None) ->
             tables = rotary or rotary_tables(
                 at / "self_attn" / "rotary_emb", positions, frequencies, by_matmul=True, width=w_a
             )
-            x = decoder_layer(at, config, x, *tables, routed=first >= config.dense_layers)
+            x = decoder_layer(at, config, at.enter(x), *tables, routed=first >= config.dense_layers)
     graph.output(rms_norm(language / "norm", x))
     return graph
 

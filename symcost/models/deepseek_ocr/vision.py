@@ -64,13 +64,8 @@ def sam_encoder(g: Scope, config: SamConfig, reference: Reference, pixels: Tenso
     windowed = [i for i in range(config.layers) if i not in config.global_layers]
     for layers, window in ((windowed, config.window), (list(config.global_layers), None)):
         if layers:
-            x = sam_layer(
-                g.repeat(f"layers.{indexes(layers)}", len(layers)),
-                config,
-                reference,
-                x,
-                window=window,
-            )
+            at = g.repeat(f"layers.{indexes(layers)}", len(layers))
+            x = sam_layer(at, config, reference, at.enter(x), window=window)
 
     neck = g / "neck"
     x = convolution(neck / "conv1", x.permute(0, 3, 1, 2), config.neck, kernel=1)
@@ -132,7 +127,8 @@ def clip_encoder(g: Scope, config: ClipConfig, reference: Reference, features: T
     )
     x = norm(g / "pre_layrnorm", add(at / "add_positions", tokens, positions))
     layers = list(range(config.layers))
-    return clip_layer(g.repeat(f"encoder.layers.{indexes(layers)}", len(layers)), config, x)
+    at = g.repeat(f"encoder.layers.{indexes(layers)}", len(layers))
+    return clip_layer(at, config, at.enter(x))
 
 
 def clip_layer(g: Scope, config: ClipConfig, x: Tensor) -> Tensor:
