@@ -30,6 +30,9 @@ CASES: dict[str, list[str]] = {
     "import sympy": ["-c", "import sympy"],
     "import symcost": ["-c", "import symcost"],
     "symcost report": ["-c", PROGRAM, "report", "deepseek-ocr"],
+    "symcost report, three executions": [
+        *("-c", PROGRAM, "report", "deepseek-ocr", "--execution", "all")
+    ],
     "symcost generate --check": ["-c", PROGRAM, "generate", "deepseek-ocr", "--check"],
 }
 

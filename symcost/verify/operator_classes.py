@@ -181,6 +181,15 @@ def _single_windows(workload: Workload, _: Direction) -> int:
     return -2 * _WIDTH * _SAM.hidden * _SAM.window**2 * views
 
 
+def _whole_windows(workload: Workload, _: Direction) -> int:
+    patches = (
+        views * (side // _SAM.patch) ** 2
+        for views, side in _calls(workload)
+        if side // _SAM.patch % _SAM.window == 0
+    )
+    return -_WIDTH * _SAM.hidden * sum(patches)
+
+
 def _at_trained_side(workload: Workload) -> int:
     return sum((side // STEP) ** 2 + 1 == _TRAINED for _, side in _calls(workload))
 
@@ -261,6 +270,12 @@ DECLARED = (
         rf"{_SAM_LAYERS}({_WINDOWED})",
         "movement",
         _single_windows,
+    ),
+    Declared(
+        "a grid of whole windows has no padding to be cut off",
+        rf"{_SAM_LAYERS}({_WINDOWED})",
+        "movement",
+        _whole_windows,
     ),
     Declared(
         "at CLIP's trained side its positions are read by number",
