@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import Any, TypeAlias
 
@@ -48,6 +49,11 @@ def largest(amounts: Iterable[Expr]) -> Expr:
     amounts = [part for a in amounts for part in (a.args if isinstance(a, sp.Max) else (a,))]
     if all(isinstance(amount, sp.Rational) for amount in amounts):
         return max(amounts, default=ZERO)
+    return _largest(tuple(amounts))
+
+
+@cache
+def _largest(amounts: tuple[Expr, ...]) -> Expr:
     winners = sorted(candidates(amounts), key=sp.default_sort_key)
     return sp.Max(*winners, evaluate=False) if len(winners) > 1 else winners[0]
 

@@ -44,7 +44,7 @@ from symcost.render.document.memory import (
 )
 from symcost.render.document.stages import differences, stage_section
 from symcost.render.report import Comparison
-from symcost.symbols import CATALOGUE, C, K, S, w_w
+from symcost.symbols import CATALOGUE, C, K, S, U, w_w
 
 
 def context(
@@ -67,6 +67,8 @@ def context(
     workload = Workload.from_options()
     example = example_reports(model, workload)
     bindings = workload.bindings
+    touched = {name: example[Execution.EAGER].experts[name] for name in ("prefill", "decode")}
+    by_stage = {"vision": bindings, **{s: bindings | {U: count} for s, count in touched.items()}}
     proofs = evidence.shown(model, found)
     found_bytes = proofs["moved"]
     decoder = sp.expand(stages["prefill"].parts["decoder"].matrix_flops)
@@ -95,9 +97,10 @@ def context(
         "layers": [layer_section(config, layer) for layer in GENERAL_LAYERS],
         "stage_formulas": [stage_section(name, cost) for name, cost in stages.items()],
         "differences": differences(by_reference),
-        "worked": worked_tables(stages, bindings),
-        "peaks": peaks(stages, bindings),
+        "worked": worked_tables(stages, by_stage),
+        "peaks": peaks(stages, by_stage),
         "attention_term": math(decoder.coeff(S, 2) * S**2),
+        "touched": touched,
         "cache_growth": int(stages["decode"].bind(bindings | {K: 0}).kv_bytes),
         "comparison": Comparison(example).markdown(),
         "kernels": FUSIONS,
@@ -110,7 +113,7 @@ def context(
         "answer": answer_rows(model),
         "training": training(model, workload).markdown(),
         "growth": growth_rows(model, workload, views),
-        "crossings": crossings(stages, by_reference["vendor"][Execution.IDEAL], bindings),
+        "crossings": crossings(stages, by_reference["vendor"][Execution.IDEAL], by_stage["decode"]),
         "experts": expert_rows(config.decoder, found_bytes["routing"]),
         "shares": shares(example[Execution.EAGER].stages["prefill"]),
         **proofs,

@@ -15,7 +15,11 @@ Stages = Mapping[str, Cost]
 LABELS = {
     name: name.replace("_", " ").replace("flops", "FLOPs").replace("kv", "KV") for name in METRICS
 }
-SHOWN = [name for name in METRICS if name not in ("flops", "activation_bytes")]
+SHOWN = [
+    name
+    for name in METRICS
+    if name not in ("flops", "activation_bytes", "gradient_bytes", "resident_bytes")
+]
 
 
 def math(formula: Amount) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy as sp
 
@@ -79,11 +79,15 @@ class Worked:
     total: str
 
 
-def worked_tables(stages: Stages, bindings: Mapping[sp.Symbol, Number]) -> dict[str, list[Worked]]:
+ByStage: TypeAlias = Mapping[str, Mapping[sp.Symbol, Number]]
+"""The numbers of a workload's symbols in each stage."""
+
+
+def worked_tables(stages: Stages, bindings: ByStage) -> dict[str, list[Worked]]:
     """Every formula of every part, term by term, by metric."""
-    evaluator = Evaluator(bindings)
     tables: dict[str, list[Worked]] = {}
     for stage, cost in stages.items():
+        evaluator = Evaluator(bindings[stage])
         for part, share in cost.parts.items():
             if stage == "prefill" and part == "vision":
                 continue
@@ -116,11 +120,11 @@ class Peak:
     total: str
 
 
-def peaks(stages: Stages, bindings: Mapping[sp.Symbol, Number]) -> list[Peak]:
+def peaks(stages: Stages, bindings: ByStage) -> list[Peak]:
     """The peak of live activations of each stage, term by term."""
-    evaluator = Evaluator(bindings)
     rows = []
     for stage, cost in stages.items():
+        evaluator = Evaluator(bindings[stage])
         path, live = max(cost.moments, key=lambda moment: evaluator(moment[1]))
         terms = [
             TermRow(math(term), digits(evaluator(term)))

@@ -50,6 +50,7 @@ def expert_rows(config: DecoderConfig, routing: Sequence[Mapping[str, Any]]) -> 
     simulated = {
         seen["tokens"]: f"{seen['mean']:.3f} ± {seen['half_width']:.3f}" for seen in routing
     }
+
     def shown(assumed: Assumption, tokens: int) -> str:
         return f"{float(touched(assumed, tokens, config)):.5g}"
 
@@ -71,7 +72,7 @@ class PeakRow:
 
     path: str
     amount: str
-    conditions: str
+    conditions: Sequence[str]
 
 
 def peak_rows(stages: Stages) -> dict[str, list[PeakRow]]:
@@ -93,7 +94,7 @@ def _cases(cost: Cost) -> list[PeakRow]:
         PeakRow(
             peak.path,
             math(peak.amount),
-            "; ".join(_math(condition) for condition in peak.conditions) or "always",
+            [_math(condition) for condition in peak.conditions],
         )
         for peak in peaks(cost.moments)
     ]
