@@ -16,7 +16,7 @@ def backward(graph: Graph) -> Graph:
 
     The gradient of each output of the forward pass is given; what the forward pass saved is read.
     """
-    result = Graph(weights=dict(graph.weights), saved=graph.states)
+    result = Graph(weights=dict(graph.weights), saved=graph.states, calls=False)
     producer = {tensor: op for op in graph.operations for tensor in op.outputs}
     weights = set(graph.weights.values())
     gradients: dict[Tensor, list[Tensor]] = {}

@@ -7,7 +7,7 @@ removes borders, eager >= fused >= ideal holds for traffic by construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -25,6 +25,7 @@ from symcost.cost import (
 )
 from symcost.graph import Graph, Operation
 from symcost.loops import Loop, times
+from symcost.paths import calls
 from symcost.symbols import Expr
 from symcost.tensor import Kind, Piece, Region, Tensor
 
@@ -64,7 +65,10 @@ def cost_of(graph: Graph, execution: Execution) -> Cost:
     Traffic is booked at the operator that first reads or that writes what crosses a border, so
     the shares of a model's modules add up to the whole under every execution.
     """
-    live = _Ledger(graph, kernels(graph, execution)).live()
+    eager = execution is Execution.EAGER
+    live = _Ledger(graph, kernels(graph, execution)).live(
+        _named(graph) if eager else {}, copies_cache=eager
+    )
     entries = [*work(graph), *traffic(graph, execution), *live, *_held(graph)]
     return Cost(tuple(entry for entry in entries if entry.amount != 0))
 
@@ -92,6 +96,43 @@ def _scratch(graph: Graph) -> Iterator[Entry]:
         ):
             resource = Traffic(Kind.ACTIVATION, direction)
             yield Entry(operation.path, resource, times(amount, operation.loops))
+
+
+def _named(graph: Graph) -> dict[Region, int]:
+    """The last operation at which a name of the reference keeps memory alive.
+
+    Names are those that layers state, and those of callers: what a module is given stays alive until
+    it returns.
+    """
+    ends = _ends(graph.operations)
+    named: dict[Region, int] = {}
+
+    def hold(root: Region, until: int) -> None:
+        named[root] = max(named.get(root, until), until)
+
+    for held in graph.holds:
+        after = ends[held.begin + 1].get(held.path) if held.begin + 1 < len(ends) else None
+        for piece in held.tensor.pieces:
+            hold(piece.region.root, held.begin if after is None else after)
+    if graph.calls:
+        makers = {p.region.root: op.path for op in graph.operations for p in op.writes}
+        for operation, end in zip(graph.operations, ends, strict=True):
+            for root in {piece.region.root for piece in operation.reads}:
+                around = set(calls(makers.get(root, "")))
+                outermost = next((m for m in calls(operation.path) if m not in around), None)
+                if outermost is not None:
+                    hold(root, end[outermost])
+    return named
+
+
+def _ends(operations: Sequence[Operation]) -> list[dict[str, int]]:
+    """At each operation the modules that run, and the operation with which each of them ends."""
+    ends: list[dict[str, int]] = []
+    later: dict[str, int] = {}
+    for index, operation in reversed(list(enumerate(operations))):
+        later = {module: later.get(module, index) for module in calls(operation.path)}
+        ends.append(later)
+    return ends[::-1]
 
 
 class _Ledger:
@@ -149,19 +190,27 @@ class _Ledger:
                         amount = _gated(amount, region.loops[len(group.loops) :])
                     yield Entry(operation.path, resource, times(amount * region.width, loops))
 
-    def live(self) -> Iterator[Entry]:
+    def live(self, named: Mapping[Region, int], *, copies_cache: bool) -> Iterator[Entry]:
         """Live activations at each kernel: what came before and is still needed, and what it makes.
 
         What a repeated body was given beforehand, as a backward pass is given what the forward pass
         saved, is there for all its runs when the first one begins.
+
+        Parameters
+        ----------
+        named : mapping of Region to int
+            The last kernel at which a name keeps memory alive, if that is beyond its last use.
+        copies_cache : bool
+            Whether what is cached lies in memory twice while new entries go behind it.
         """
         live: dict[Region, Expr] = {}
+        until = {root: max(last, named.get(root, last)) for root, last in self._last_use.items()}
         owned = self._owned(op for group in self._groups for op in group.operations)
 
-        def enter(pieces: Iterable[Piece], until: int) -> None:
+        def enter(pieces: Iterable[Piece], since: int) -> None:
             for piece in pieces:
                 root = piece.region.root
-                if self._kind(root) is Kind.ACTIVATION and self._last_use.get(root, -1) > until:
+                if self._kind(root) is Kind.ACTIVATION and until.get(root, -1) > since:
                     size = _gated(root.elements * root.width, root.loops)
                     live[root] = times(size, [x for x in owned.get(root, ()) if not x.condition])
 
@@ -172,9 +221,19 @@ class _Ledger:
             for operation in group.operations:
                 enter(operation.writes, index)
             path = group.operations[0].path
-            yield Entry(path, Storage(Kind.ACTIVATION), sp.Add(*live.values()))
-            for root in [root for root in live if self._last_use[root] <= index]:
+            copied = self._copied(group) if copies_cache else []
+            yield Entry(path, Storage(Kind.ACTIVATION), sp.Add(*live.values(), *copied))
+            for root in [root for root in live if until[root] <= index]:
                 del live[root]
+
+    def _copied(self, group: KernelGroup) -> list[Expr]:
+        """What is cached and copied: its old place is not let go of before the new one is full."""
+        return [
+            _gated(piece.elements * piece.region.width, piece.region.loops)
+            for operation in group.operations
+            for piece in operation.writes
+            if piece.region.kind is Kind.KV and piece.region not in self._kept
+        ]
 
     def _owned(self, operations: Iterable[Operation]) -> dict[Region, tuple[Loop, ...]]:
         """The loops of which each run reads memory of its own, for all that operations read.

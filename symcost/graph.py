@@ -82,12 +82,30 @@ class Operation:
     backward: Backward | None = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Hold:
+    """A name of the reference that keeps a tensor alive until what runs at a path has run.
+
+    Parameters
+    ----------
+    begin : int
+        The operation before the one from which on it is known to.
+    """
+
+    tensor: Tensor
+    path: str
+    begin: int
+
+
 @dataclass(eq=False)
 class Graph:
     """The operations of a pass in the order in which they ran.
 
     `outputs` are its results; of what a repeated body makes, the result of the last run. `kept` is
-    what every run leaves behind: entries of the cache, gradients of weights.
+    what every run leaves behind: entries of the cache, gradients of weights. `holds` are names that
+    keep tensors alive longer than they are used, and `calls` tells whether modules call each other,
+    so that a caller holds what it passes on until it gets an answer: autograd runs operators one by
+    one.
     """
 
     operations: list[Operation] = field(default_factory=list)
@@ -98,6 +116,8 @@ class Graph:
     """What runs of a repeated body pass on, by the loops in which each run has one of its own."""
     saved: Mapping[Region, tuple[Loop, ...]] = field(default_factory=dict)
     """Those of a forward pass that this backward pass is given, of all runs."""
+    holds: list[Hold] = field(default_factory=list)
+    calls: bool = True
 
     @property
     def root(self) -> Scope:
@@ -161,6 +181,20 @@ class Scope:
     def inside(self, kernel: Kernel | None) -> Scope:
         """The scope of operators that belong to a kernel which begins or ends elsewhere."""
         return replace(self, kernel=kernel)
+
+    @property
+    def caller(self) -> Scope:
+        """The scope of the module around this one."""
+        return replace(self, path=self.path.rpartition(".")[0])
+
+    def holds(self, *tensors: Tensor) -> None:
+        """Note that names of the reference keep tensors alive until this scope has been left.
+
+        It matters to the live activations of eager execution, where a name is memory, and to
+        nothing else.
+        """
+        begin = len(self.graph.operations) - 1
+        self.graph.holds += [Hold(tensor, self.path, begin) for tensor in tensors]
 
     def weight(self, name: str, *shape: Size) -> Tensor:
         """The parameter of this module with the given name; asked for again, the same one."""

@@ -34,6 +34,14 @@ def expanded(path: str) -> tuple[str, ...]:
     return tuple(single)
 
 
+def calls(path: str) -> Iterator[str]:
+    """A path and the modules around it that are called, from the root inwards: no module lists."""
+    for module in enclosing(path):
+        inside = path[len(module) :].lstrip(".")
+        if not inside[:1].isdigit():
+            yield module
+
+
 def enclosing(path: str) -> Iterator[str]:
     """A path and all modules around it, from the root, whose path is empty, inwards."""
     yield ""

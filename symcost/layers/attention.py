@@ -20,11 +20,13 @@ from symcost.tensor import Tensor
 
 
 def softmax_in_float32(g: Scope, scores: Tensor) -> Tensor:
-    """Softmax in float32, cast back to the width of the scores."""
+    """Softmax in float32, cast back to the width of the scores, whose name the weights take."""
     wide = cast(g / "to_float32", scores, width=FLOAT32_WIDTH)
-    return cast(
-        g / "to_input", softmax(g / "softmax", wide, width=FLOAT32_WIDTH), width=scores.width
-    )
+    weights = softmax(g / "softmax", wide, width=FLOAT32_WIDTH)
+    (g / "to_input").holds(scores)
+    weights = cast(g / "to_input", weights, width=scores.width)
+    g.caller.holds(weights)
+    return weights
 
 
 def attend(at: Scope, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -48,6 +50,7 @@ def self_attention(g: Scope, x: Tensor, *, heads: Size) -> Tensor:
         .permute(0, 2, 1, 3)
         for name in ("q_proj", "k_proj", "v_proj")
     )
+    g.holds(query, key, value)
     at = g.fused(FLASH_ATTENTION)
     query, key, value = (
         copy(at / name, part)
@@ -82,6 +85,7 @@ def relative_attention(
     )
     scores = matmul(at / "scores", scale(at / "scale", query), key.transposed)
     biased = add(at / "add_bias", scores, bias.reshape(batch * heads, tokens, tokens))
+    g.holds(stacked, split, bias)
     mixed = matmul(at / "mix", softmax_in_float32(at, biased), value)
     by_patch = mixed.reshape(batch, heads, side, side, size).permute(0, 2, 3, 1, 4)
     merged = copy(at / "merge_heads", by_patch).reshape(batch, side, side, features)
@@ -123,6 +127,7 @@ def cached_attention(
     if heads != kv_heads:
         keys = _repeat(at / "repeat_keys", keys, heads)
         values = _repeat(at / "repeat_values", values, heads)
+    g.holds(query)
     merged = attend(at, copy(at / "copy_q", query), keys, values)
     return dense(g / "o_proj", merged.reshape(batch, tokens, heads * as_expr(head_size)), features)
 

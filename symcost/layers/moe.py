@@ -43,7 +43,9 @@ def router(g: Scope, x: Tensor, *, experts: Size, chosen: Size) -> tuple[Tensor,
     at = g.fused(ROUTER_CHOICE)
     scores = softmax(at / "softmax", logits, width=FLOAT32_WIDTH)
     best, numbers = top_k.outputs(at / "top_k", scores, count=chosen)
-    return scale(at / "scale", best), numbers
+    weights = scale(at / "scale", best)
+    g.caller.holds(logits, weights, numbers)
+    return weights, numbers
 
 
 def routed_experts(

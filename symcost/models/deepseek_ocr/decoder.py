@@ -37,7 +37,10 @@ def decoder(config: DecoderConfig, reference: Reference, views: Views | None) ->
         language / "embed_tokens", ids, vocabulary=config.vocabulary, features=config.hidden
     )
     if views is not None:
-        x = take_in(g / "take_in_image", x, _image(g, config, views), ids)
+        features = _image(g, config, views)
+        x = take_in(g / "take_in_image", x, features, ids)
+        g.holds(features)
+    g.holds(x)
 
     positions = graph.input("position_ids", 1, S, width=INDEX_WIDTH, differentiable=False)
     frequencies = graph.input(
@@ -48,6 +51,7 @@ def decoder(config: DecoderConfig, reference: Reference, views: Views | None) ->
         rotary = rotary_tables(
             language / "rotary_emb", positions, frequencies, by_matmul=False, width=w_a
         )
+        language.holds(*rotary)
     for first, last in ((0, config.dense_layers), (config.dense_layers, config.layers)):
         if first < last:
             at = language.repeat(f"layers.{indexes(list(range(first, last)))}", last - first)

@@ -47,6 +47,7 @@ def _projected(g: Scope, config: DeepseekOCRConfig, reference: Reference, pixels
     encoded = clip_encoder(tower / "vision_encoder", config.clip, reference, features)
     by_patch = features.reshape(batch, channels, side**2).transposed
     both = concat(tower / "concat_features", _without_class(encoded, side), by_patch, dim=-1)
+    g.holds(both)
     return dense(g / "multi_modal_projector", both, config.decoder.hidden, bias=True)
 
 
