@@ -16,7 +16,9 @@ def backward(graph: Graph) -> Graph:
 
     The gradient of each output of the forward pass is given; what the forward pass saved is read.
     """
-    result = Graph(weights=dict(graph.weights), saved=graph.states, calls=False)
+    memory = (p.region.root for op in graph.operations for p in (*op.reads, *op.writes))
+    saved = {root: graph.states.get(root, root.loops) for root in memory}
+    result = Graph(weights=dict(graph.weights), saved=saved, calls=False)
     producer = {tensor: op for op in graph.operations for tensor in op.outputs}
     weights = set(graph.weights.values())
     gradients: dict[Tensor, list[Tensor]] = {}

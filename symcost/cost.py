@@ -278,6 +278,15 @@ class Cost(Mapping[Resource, Quantity]):
         parts = {name: part.each(change) for name, part in self.parts.items()}
         return replace(self, entries=tuple(map(change, self.entries)), parts=parts)
 
+    def beside(self, held: Expr) -> Self:
+        """The cost where so many bytes of other activations are live all the time."""
+        live = Storage(Kind.ACTIVATION)
+        return self.each(
+            lambda entry: (
+                replace(entry, amount=entry.amount + held) if entry.resource == live else entry
+            )
+        )
+
     def bind(self, values: Mapping[sp.Symbol, Number | Expr]) -> Self:
         """The cost with symbols replaced, all at once, by numbers or by other formulas.
 

@@ -27,7 +27,7 @@ from symcost.graph import Graph, Operation
 from symcost.loops import Loop, times
 from symcost.paths import calls
 from symcost.symbols import Expr
-from symcost.tensor import Kind, Piece, Region, Tensor
+from symcost.tensor import Kind, Region, Tensor
 
 
 class Execution(StrEnum):
@@ -135,6 +135,12 @@ def _ends(operations: Sequence[Operation]) -> list[dict[str, int]]:
     return ends[::-1]
 
 
+def saved_bytes(graph: Graph) -> Expr:
+    """What a backward pass is given of its forward pass, of all runs of repeated layers."""
+    given = _Ledger(graph, kernels(graph, Execution.EAGER)).given()
+    return sp.Add(*(size for root, size in given.items() if root in graph.saved))
+
+
 class _Ledger:
     """Traffic and live activations of a graph whose operations are grouped into kernels."""
 
@@ -203,28 +209,32 @@ class _Ledger:
         copies_cache : bool
             Whether what is cached lies in memory twice while new entries go behind it.
         """
-        live: dict[Region, Expr] = {}
+        live = self.given()
         until = {root: max(last, named.get(root, last)) for root, last in self._last_use.items()}
-        owned = self._owned(op for group in self._groups for op in group.operations)
-
-        def enter(pieces: Iterable[Piece], since: int) -> None:
-            for piece in pieces:
-                root = piece.region.root
-                if self._kind(root) is Kind.ACTIVATION and until.get(root, -1) > since:
-                    size = _gated(root.elements * root.width, root.loops)
-                    live[root] = times(size, [x for x in owned.get(root, ()) if not x.condition])
-
-        for group in self._groups:
-            for operation in group.operations:
-                enter([p for p in operation.reads if p.region.root not in self._made], -1)
         for index, group in enumerate(self._groups):
-            for operation in group.operations:
-                enter(operation.writes, index)
-            path = group.operations[0].path
+            for root in (p.region for op in group.operations for p in op.writes):
+                if self._kind(root) is Kind.ACTIVATION and until.get(root, -1) > index:
+                    live[root] = _gated(root.elements * root.width, root.loops)
             copied = self._copied(group) if copies_cache else []
-            yield Entry(path, Storage(Kind.ACTIVATION), sp.Add(*live.values(), *copied))
+            together = sp.Add(*live.values(), *copied)
+            for operation in group.operations:
+                yield Entry(operation.path, Storage(Kind.ACTIVATION), together)
             for root in [root for root in live if until[root] <= index]:
                 del live[root]
+
+    def given(self) -> dict[Region, Expr]:
+        """The activations that lie in memory before the first kernel, in bytes."""
+        operations = [operation for group in self._groups for operation in group.operations]
+        owned = self._owned(operations)
+        roots = dict.fromkeys(p.region.root for op in operations for p in op.reads)
+        return {
+            root: times(
+                _gated(root.elements * root.width, root.loops),
+                [loop for loop in owned[root] if not loop.condition],
+            )
+            for root in roots
+            if root not in self._made and self._kind(root) is Kind.ACTIVATION
+        }
 
     def _copied(self, group: KernelGroup) -> list[Expr]:
         """What is cached and copied: its old place is not let go of before the new one is full."""

@@ -115,7 +115,7 @@ class Graph:
     states: dict[Region, tuple[Loop, ...]] = field(default_factory=dict)
     """What runs of a repeated body pass on, by the loops in which each run has one of its own."""
     saved: Mapping[Region, tuple[Loop, ...]] = field(default_factory=dict)
-    """Those of a forward pass that this backward pass is given, of all runs."""
+    """The memory of the forward pass that this backward pass follows, by loops in the same way."""
     holds: list[Hold] = field(default_factory=list)
     calls: bool = True
 

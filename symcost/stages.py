@@ -13,9 +13,9 @@ import sympy as sp
 from symcost.autodiff import backward
 from symcost.cost import Cost, Entry, Storage
 from symcost.errors import DomainError
-from symcost.execution import Execution, cost_of
+from symcost.execution import Execution, cost_of, saved_bytes
 from symcost.graph import Graph
-from symcost.symbols import B, K, Size, T, as_expr, check_size
+from symcost.symbols import B, Expr, K, Size, T, as_expr, check_size
 from symcost.tensor import Kind
 
 
@@ -91,6 +91,11 @@ class GraphLayer:
             for name, paths in self.parts.items()
         }
         return replace(whole, parts=parts)
+
+    @cached_property
+    def saved_bytes(self) -> Expr:
+        """What the forward pass keeps in memory for the backward pass."""
+        return saved_bytes(backward(self.graph))
 
     def get_forward_cost(self) -> Cost:
         """The cost of the graph."""

@@ -99,6 +99,10 @@ class Report:
         )
         yield f"activations are most in {peaks}"
         if self.generation is None:
+            yield (
+                "the forward pass saves what its operators need; kernels that compute it again are "
+                "not modelled"
+            )
             return
         touched = ", ".join(
             f"{float(amount):.4g} in {'a prefill' if name == 'prefill' else 'a decode step'}"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from symcost.autodiff import backward
 from symcost.cost import Storage, as_rational
 from symcost.exact import Evaluator
-from symcost.execution import Execution, cost_of
+from symcost.execution import Execution, cost_of, kernels
 from symcost.graph import Fusion, Graph, Operation
 from symcost.layers.attention import cached_attention
 from symcost.operators import add, concat, gelu, linear, scale, silu
@@ -25,8 +25,11 @@ BOTH = Fusion("both", "two operators", "made up")
 
 
 def moments(of: Graph, execution: Execution) -> list[sp.Expr]:
-    """Live elements of activations at each kernel."""
-    return [sp.expand(amount / w_a) for _, amount in cost_of(of, execution).moments]
+    """Live elements of activations at each kernel, of whose operators each tells of the same."""
+    at = dict(cost_of(of, execution).moments)
+    groups = [[at[op.path] for op in kernel.operations] for kernel in kernels(of, execution)]
+    assert all(len(set(amounts)) == 1 for amounts in groups)
+    return [sp.expand(amounts[0] / w_a) for amounts in groups]
 
 
 class TestChain:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -22,7 +21,7 @@ from symcost.models.deepseek_ocr.routing import Routing, touched
 from symcost.models.deepseek_ocr.vision import PARTS, vision
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache, over_tokens
-from symcost.symbols import B, Expr, K, S, Size, U, as_expr, check_size
+from symcost.symbols import ZERO, B, Expr, K, S, Size, U, as_expr, check_size
 
 
 class DeepseekOCRModel:
@@ -231,11 +230,21 @@ class DeepseekOCRModel:
 
     def get_forward_cost(self) -> StageCost:
         """The cost of the present stage; in decode, that of the next token of each sequence."""
-        return self._cost(lambda layer: layer.get_forward_cost())
+        return self._cost(
+            {part: layer.get_forward_cost() for part, layer in self._running().items()}
+        )
 
     def get_backward_cost(self) -> StageCost:
-        """The cost of the gradients of the present stage."""
-        return self._cost(lambda layer: layer.get_backward_cost())
+        """The cost of the gradients of the present stage, which go from the last part to the first.
+
+        While they go through a part, all that parts before it have saved is live.
+        """
+        parts: dict[str, Cost] = {}
+        saved: Expr = ZERO
+        for part, layer in self._running().items():
+            parts[part] = layer.get_backward_cost().beside(saved)
+            saved += layer.saved_bytes if isinstance(layer, GraphLayer) else ZERO
+        return self._cost(parts)
 
     @property
     def graphs(self) -> dict[str, Graph]:
@@ -259,8 +268,7 @@ class DeepseekOCRModel:
             layers["lm_head"] = self._head_layer
         return layers
 
-    def _cost(self, ask: Callable[[Layer], Cost]) -> StageCost:
-        parts = {part: ask(layer) for part, layer in self._running().items()}
+    def _cost(self, parts: dict[str, Cost]) -> StageCost:
         if self._stage is Stage.VISION:
             vision = parts["vision"]
             return self._bound(StageCost(vision.entries, vision.parts))
