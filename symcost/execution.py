@@ -25,7 +25,7 @@ from symcost.cost import (
 )
 from symcost.graph import Graph, Operation
 from symcost.loops import Loop, times
-from symcost.paths import calls
+from symcost.paths import called
 from symcost.symbols import Expr
 from symcost.tensor import Kind, Region, Tensor
 
@@ -99,10 +99,10 @@ def _scratch(graph: Graph) -> Iterator[Entry]:
 
 
 def _named(graph: Graph) -> dict[Region, int]:
-    """The last operation at which a name of the reference keeps memory alive.
+    """The last operation at which a name in the reference keeps memory alive.
 
-    Names are those that layers state, and those of callers: what a module is given stays alive until
-    it returns.
+    Names are those that layers state, and those of callers: what a module is given stays alive
+    until it returns.
     """
     ends = _ends(graph.operations)
     named: dict[Region, int] = {}
@@ -110,28 +110,27 @@ def _named(graph: Graph) -> dict[Region, int]:
     def hold(root: Region, until: int) -> None:
         named[root] = max(named.get(root, until), until)
 
-    for held in graph.holds:
-        after = ends[held.begin + 1].get(held.path) if held.begin + 1 < len(ends) else None
-        for piece in held.tensor.pieces:
-            hold(piece.region.root, held.begin if after is None else after)
+    for name in graph.holds:
+        for piece in name.tensor.pieces:
+            hold(piece.region.root, ends[name.since].get(name.path, name.since - 1))
     if graph.calls:
         makers = {p.region.root: op.path for op in graph.operations for p in op.writes}
-        for operation, end in zip(graph.operations, ends, strict=True):
+        for operation, end in zip(graph.operations, ends, strict=False):
             for root in {piece.region.root for piece in operation.reads}:
-                around = set(calls(makers.get(root, "")))
-                outermost = next((m for m in calls(operation.path) if m not in around), None)
-                if outermost is not None:
-                    hold(root, end[outermost])
+                maker = set(called(makers.get(root, "")))
+                given = next((module for module in end if module not in maker), operation.path)
+                hold(root, end[given])
     return named
 
 
 def _ends(operations: Sequence[Operation]) -> list[dict[str, int]]:
-    """At each operation the modules that run, and the operation with which each of them ends."""
-    ends: list[dict[str, int]] = []
-    later: dict[str, int] = {}
+    """At each operation, and behind the last, the modules that run and the last operation of each.
+
+    Modules come from the root inwards.
+    """
+    ends: list[dict[str, int]] = [{}]
     for index, operation in reversed(list(enumerate(operations))):
-        later = {module: later.get(module, index) for module in calls(operation.path)}
-        ends.append(later)
+        ends.append({m: ends[-1].get(m, index) for m in called(operation.path)})
     return ends[::-1]
 
 

@@ -84,17 +84,17 @@ class Operation:
 
 @dataclass(frozen=True)
 class Hold:
-    """A name of the reference that keeps a tensor alive until what runs at a path has run.
+    """A name in the reference that keeps a tensor alive until what runs at a path has run.
 
     Parameters
     ----------
-    begin : int
-        The operation before the one from which on it is known to.
+    since : int
+        How many operations had run when it was noted.
     """
 
     tensor: Tensor
     path: str
-    begin: int
+    since: int
 
 
 @dataclass(eq=False)
@@ -103,9 +103,8 @@ class Graph:
 
     `outputs` are its results; of what a repeated body makes, the result of the last run. `kept` is
     what every run leaves behind: entries of the cache, gradients of weights. `holds` are names that
-    keep tensors alive longer than they are used, and `calls` tells whether modules call each other,
-    so that a caller holds what it passes on until it gets an answer: autograd runs operators one by
-    one.
+    keep tensors alive longer than they are used. `calls` tells whether modules call each other, and
+    so hold what they pass on until they get an answer: autograd runs operators one by one.
     """
 
     operations: list[Operation] = field(default_factory=list)
@@ -188,13 +187,12 @@ class Scope:
         return replace(self, path=self.path.rpartition(".")[0])
 
     def holds(self, *tensors: Tensor) -> None:
-        """Note that names of the reference keep tensors alive until this scope has been left.
+        """Note that names in the reference keep tensors alive until this scope has been left.
 
-        It matters to the live activations of eager execution, where a name is memory, and to
-        nothing else.
+        It matters to the live activations of eager execution and to nothing else.
         """
-        begin = len(self.graph.operations) - 1
-        self.graph.holds += [Hold(tensor, self.path, begin) for tensor in tensors]
+        since = len(self.graph.operations)
+        self.graph.holds += [Hold(tensor, self.path, since) for tensor in tensors]
 
     def weight(self, name: str, *shape: Size) -> Tensor:
         """The parameter of this module with the given name; asked for again, the same one."""

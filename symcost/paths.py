@@ -34,14 +34,6 @@ def expanded(path: str) -> tuple[str, ...]:
     return tuple(single)
 
 
-def calls(path: str) -> Iterator[str]:
-    """A path and the modules around it that are called, from the root inwards: no module lists."""
-    for module in enclosing(path):
-        inside = path[len(module) :].lstrip(".")
-        if not inside[:1].isdigit():
-            yield module
-
-
 def enclosing(path: str) -> Iterator[str]:
     """A path and all modules around it, from the root, whose path is empty, inwards."""
     yield ""
@@ -50,3 +42,13 @@ def enclosing(path: str) -> Iterator[str]:
             yield path[:i]
     if path:
         yield path
+
+
+def called(path: str) -> Iterator[str]:
+    """A path and the modules around it that are called, from the root inwards.
+
+    A list of modules, whose next name is a number, is not called.
+    """
+    for module in enclosing(path):
+        if not path[len(module) :].lstrip(".")[:1].isdigit():
+            yield module

@@ -20,13 +20,11 @@ from symcost.tensor import Tensor
 
 
 def softmax_in_float32(g: Scope, scores: Tensor) -> Tensor:
-    """Softmax in float32, cast back to the width of the scores, whose name the weights take."""
+    """Softmax in float32, cast back to the width of the scores and given their name."""
     wide = cast(g / "to_float32", scores, width=FLOAT32_WIDTH)
     weights = softmax(g / "softmax", wide, width=FLOAT32_WIDTH)
     (g / "to_input").holds(scores)
-    weights = cast(g / "to_input", weights, width=scores.width)
-    g.caller.holds(weights)
-    return weights
+    return cast(g / "to_input", weights, width=scores.width)
 
 
 def attend(at: Scope, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -37,7 +35,9 @@ def attend(at: Scope, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     reference does for b > 1; with a single sequence it needs no copy.
     """
     scores = scale(at / "scale", matmul(at / "scores", query, key.transposed))
-    mixed = matmul(at / "mix", softmax_in_float32(at, scores), value)
+    weights = softmax_in_float32(at, scores)
+    at.caller.holds(weights)
+    mixed = matmul(at / "mix", weights, value)
     return copy(at / "merge_heads", mixed.permute(0, 2, 1, 3))
 
 
@@ -86,7 +86,9 @@ def relative_attention(
     scores = matmul(at / "scores", scale(at / "scale", query), key.transposed)
     biased = add(at / "add_bias", scores, bias.reshape(batch * heads, tokens, tokens))
     g.holds(stacked, split, bias)
-    mixed = matmul(at / "mix", softmax_in_float32(at, biased), value)
+    weights = softmax_in_float32(at, biased)
+    g.caller.holds(weights)
+    mixed = matmul(at / "mix", weights, value)
     by_patch = mixed.reshape(batch, heads, side, side, size).permute(0, 2, 3, 1, 4)
     merged = copy(at / "merge_heads", by_patch).reshape(batch, side, side, features)
     return dense(g / "proj", merged, features, bias=True)

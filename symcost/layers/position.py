@@ -112,9 +112,9 @@ def rotary_tables(
     product = matmul if by_matmul else mul
     angles = product(at / "angles", column, row)
     both = concat(at / "both_halves", angles, angles, dim=-1)
+    g.holds(angles, both)
     cosines = scale(at / "scale_cos", cos(at / "cos", both))
     sines = scale(at / "scale_sin", sin(at / "sin", both))
-    g.holds(angles, both, cosines, sines)
     return (
         cast(at / "cos_to_input", cosines, width=width),
         cast(at / "sin_to_input", sines, width=width),

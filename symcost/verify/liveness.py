@@ -9,8 +9,9 @@ beside the new one is a copy, and counts.
 
 from __future__ import annotations
 
-import math
+import sys
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +32,16 @@ class Moment:
     ----------
     modules : frozenset of str
         The paths of the modules that run; the whole is the path "".
+    live : int
+        Bytes of activations.
+    cached : int
+        Bytes of the cache.
     """
 
     operator: str
     modules: frozenset[str]
     live: int
+    cached: int
 
     @property
     def place(self) -> str:
@@ -54,15 +60,24 @@ class Liveness:
         running = (moment for moment in self.moments if path in moment.modules)
         return max(running, key=lambda moment: moment.live)
 
+    @property
+    def resident(self) -> int:
+        """The most bytes of activations and cache together."""
+        return max(moment.live + moment.cached for moment in self.moments)
+
 
 @dataclass(eq=False)
 class _Memory:
-    """A storage: the operator that made it, the last one before it was let go of, and its looks."""
+    """A storage: the operator that made it, the last one before it was let go of, and its looks.
+
+    It belongs to the cache until the operator that makes what takes its place there.
+    """
 
     size: int
     born: int
-    died: float = math.inf
+    died: int = sys.maxsize
     looks: int = 0
+    replaced: int = 0
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -105,15 +120,21 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def moments(self) -> Iterable[Moment]:
         """The moments, from what came and went."""
-        change = [0] * (len(self.operators) + 2)
+        end = len(self.operators) + 1
+        live, cached = Counter[int](), Counter[int]()
         for memory in self.taken:
-            change[memory.born] += memory.size
-            if memory.died < len(self.operators):
-                change[int(memory.died) + 1] -= memory.size
-        live = change[0]
-        for by, (operator, modules) in zip(change[1:], self.operators, strict=False):
-            live += by
-            yield Moment(operator, modules, live)
+            for change, begin, last in (
+                (cached, memory.born, memory.replaced),
+                (live, max(memory.born, memory.replaced), min(memory.died + 1, end)),
+            ):
+                if begin < last:
+                    change[begin] += memory.size
+                    change[last] -= memory.size
+        activations, entries = live[0], cached[0]
+        for index, (operator, modules) in enumerate(self.operators, 1):
+            activations += live[index]
+            entries += cached[index]
+            yield Moment(operator, modules, activations, entries)
 
 
 def _storage(tensor: torch.Tensor) -> int:
@@ -121,9 +142,8 @@ def _storage(tensor: torch.Tensor) -> int:
 
 
 def _entries(cache: DynamicCache | None) -> list[torch.Tensor]:
-    if cache is None:
-        return []
-    return [entry for layer in cache.layers for entry in (layer.keys, layer.values)]
+    layers: list[Any] = [] if cache is None else list(cache.layers)
+    return [entry for layer in layers for entry in (layer.keys, layer.values)]
 
 
 def measure(
@@ -139,22 +159,22 @@ def measure(
     Parameters
     ----------
     given : iterable of torch.Tensor
-        Activations that are there before, such as pixels.
+        Activations that are there before, such as pixels; who runs the pass holds them.
     cache : DynamicCache, optional
         The cache that the pass appends to.
     inside : str
         The path of a module whose method is called directly.
     """
     tracker = ModulePaths(model, inside)
-    weights = [tensor for tensor in (*model.parameters(), *model.buffers())]
+    weights = (*model.parameters(), *model.buffers())
     with torch.no_grad(), tracker, _Watch(tracker, weights) as watch:
         for tensor in given:
             watch.see(tensor)
         old = [watch.see(entry) for entry in _entries(cache)]
-        made = run()
-    new = [watch.see(entry) for entry in _entries(cache)]
-    del made
+        run()
+        new = [watch.see(entry) for entry in _entries(cache)]
     for before, after in zip(old, new, strict=False):
-        before.born = after.born
-    watch.taken = [memory for memory in watch.taken if memory not in new]
+        before.replaced = after.born
+    for entry in new:
+        entry.replaced = len(watch.operators) + 1
     return Liveness(tuple(watch.moments()))

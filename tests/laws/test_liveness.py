@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -13,11 +14,11 @@ from symcost.autodiff import backward
 from symcost.cost import Storage, as_rational
 from symcost.exact import Evaluator
 from symcost.execution import Execution, cost_of, kernels
-from symcost.graph import Fusion, Graph, Operation
+from symcost.graph import Fusion, Graph, Operation, Scope
 from symcost.layers.attention import cached_attention
-from symcost.operators import add, concat, gelu, linear, scale, silu
-from symcost.symbols import CROPS, B, D, F, H, K, N_h, S, n_h, n_w, w_a, w_w
-from symcost.tensor import Kind, Region
+from symcost.operators import add, cache_append, concat, gelu, linear, scale, silu
+from symcost.symbols import CROPS, B, D, F, H, K, N_h, S, n_h, n_w, w_a, w_kv, w_w
+from symcost.tensor import Kind, Region, Tensor
 from tests.laws.graphs import GRAPHS, cost, draw_point, graph
 
 EAGER, FUSED, IDEAL = Execution
@@ -128,7 +129,110 @@ def test_of_a_repeated_body_one_run_is_live():
     g = made.root.repeat("layers.0-8", 9)
     y = gelu(g / "g", silu(g / "f", made.input("x", B, H)))
     made.output(scale(made.root / "after", y))
-    assert moments(made, EAGER) == [2 * B * H] * 3
+    # x and f; x, f and g; g and what comes after. Who calls the body holds x.
+    assert moments(made, EAGER) == [2 * B * H, 3 * B * H, 2 * B * H]
+
+
+class TestNames:
+    """What only a name keeps alive: it counts under eager execution and under no other."""
+
+    @staticmethod
+    def called(*, held: Callable[[Scope, Tensor], None] = lambda *_: None) -> Graph:
+        """o = d(c(b(a(x)))): a, b and c in the module m, d behind it."""
+        made = Graph()
+        m = made.root / "m"
+        y = silu(m / "a", made.input("x", B, H))
+        held(m, y)
+        z = gelu(m / "c", scale(m / "b", y))
+        made.output(scale(made.root / "d", z))
+        return made
+
+    def test_a_caller_holds_what_it_passes_on(self):
+        # x and a; x, a and b; x, b and c; c and d.
+        assert moments(self.called(), EAGER) == [n * B * H for n in (2, 3, 3, 2)]
+
+    def test_what_a_module_makes_itself_dies_with_its_last_use(self):
+        assert moments(self.called(), EAGER)[2] == 3 * B * H
+
+    def test_a_name_in_a_module_holds_until_the_module_returns(self):
+        named = self.called(held=lambda m, y: m.holds(y))
+        assert moments(named, EAGER) == [n * B * H for n in (2, 3, 4, 2)]
+
+    def test_a_name_in_the_caller_holds_until_the_caller_returns(self):
+        named = self.called(held=lambda m, y: m.caller.holds(y))
+        assert moments(named, EAGER) == [n * B * H for n in (2, 3, 4, 3)]
+
+    def test_a_name_may_hold_until_a_single_operator_has_run(self):
+        named = self.called(held=lambda m, y: (m / "b").holds(y))
+        assert moments(named, EAGER) == moments(self.called(), EAGER)
+
+    def test_a_name_noted_at_the_end_holds_until_then(self):
+        made = self.called()
+        made.root.holds(made.operations[0].outputs[0])
+        assert moments(made, EAGER) == [n * B * H for n in (2, 3, 4, 3)]
+
+    def test_engines_know_no_names(self):
+        named = self.called(held=lambda m, y: m.caller.holds(y))
+        assert moments(named, FUSED) == [2 * B * H] * 4
+        assert moments(named, IDEAL) == [2 * B * H]
+
+    def test_nor_does_autograd(self):
+        # What is saved of four products is let go of one by one, though all run in m.
+        made = Graph()
+        x = made.input("x", B, H)
+        for name in ("a", "b", "c", "d"):
+            x = linear(made.root / "m" / name, x, (made.root / name).weight("weight", H, H))
+        made.output(x)
+        found = moments(backward(made), EAGER)
+        assert found == [n * B * H for n in (6, 6, 5, 5, 4, 4, 3, 3)]
+
+    def test_names_move_nothing(self):
+        named = cost_of(self.called(held=lambda m, y: m.caller.holds(y)), EAGER)
+        assert named.bytes_moved == cost_of(self.called(), EAGER).bytes_moved
+
+    def test_a_second_call_of_the_same_module_is_another_one(self):
+        made = Graph()
+        m = made.root / "m"
+        y = silu(m / "a", made.input("x", B, H))
+        z = gelu(made.root / "between", y)
+        made.output(scale(m / "a", z))
+        assert moments(made, EAGER) == [2 * B * H] * 3
+
+    def test_a_list_of_modules_is_not_called(self):
+        made = Graph()
+        layers = made.root / "layers"
+        y = silu(layers / "0" / "a", made.input("x", B, H))
+        z = silu(layers / "1" / "b", silu(layers / "1" / "a", y))
+        made.output(silu(made.root / "after", silu(layers / "2" / "a", z)))
+        # In layer 1 there are what it is given, a and b; the list holds nothing.
+        assert moments(made, EAGER) == [n * B * H for n in (2, 2, 3, 2, 2)]
+
+
+class TestCache:
+    """Keys of N tokens behind K cached ones, in rows of H features."""
+
+    @staticmethod
+    def appended() -> Graph:
+        made = Graph()
+        at = made.root / "attention"
+        new = scale(at / "new", made.input("x", B, S, H))
+        made.output(
+            gelu(
+                at / "use",
+                cache_append(
+                    at / "keys", at.cached("keys", B, K, H, width=w_kv), new, dim=1, width=w_kv
+                ),
+            )
+        )
+        return made
+
+    def test_while_the_cache_is_copied_its_old_place_is_memory_beside_it(self):
+        _, (_, moment), _ = cost_of(self.appended(), EAGER).moments
+        assert moment == 2 * B * S * H * w_a + B * K * H * w_kv
+
+    def test_where_it_stays_in_place_it_has_no_other(self):
+        _, (_, moment), _ = cost_of(self.appended(), FUSED).moments
+        assert moment == B * S * H * w_a
 
 
 class TestBackward:

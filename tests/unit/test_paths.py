@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from symcost.paths import enclosing, expanded, indexes
+from symcost.paths import called, enclosing, expanded, indexes
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,15 @@ def test_numbers_come_back(numbers):
 )
 def test_enclosing(path, around):
     assert list(enclosing(path)) == around
+
+
+@pytest.mark.parametrize(
+    ("path", "around"),
+    [
+        ("", [""]),
+        ("a.layers.0-8.b", ["", "a", "a.layers.0-8", "a.layers.0-8.b"]),
+        ("layers.2", ["", "layers.2"]),
+    ],
+)
+def test_a_list_of_modules_is_not_called(path, around):
+    assert list(called(path)) == around
