@@ -90,6 +90,7 @@ def sizes_in(graph: Graph) -> frozenset[sp.Symbol]:
     formulas: list[sp.Expr] = []
     for operation in graph.operations:
         formulas += [operation.macs, operation.vector_flops]
+        formulas += [operation.scratch.read, operation.scratch.written]
         formulas += [piece.elements for piece in (*operation.reads, *operation.writes)]
         formulas += [loop.count for loop in operation.loops]
     found = frozenset().union(*(formula.free_symbols for formula in formulas))

@@ -439,6 +439,36 @@ ROUTING = {
         written=2 * B * k,  # scores and their positions
         legal=lambda point: point[k] <= point[E],
     ),
+    # The expert of each pair is read; its token and its place among the token's are written.
+    "sort_by_expert": _case(
+        "sort_by_expert",
+        lambda g: (_ids(g, B, k),),
+        named={"experts": E, "hit": CHOSEN},
+        vector_flops=sp.Integer(0),
+        read=B * k,
+        written=2 * B * k,
+    ),
+    # Each token's row is read once; as a copy for each of its k experts it is written.
+    "dispatch": _case(
+        "dispatch",
+        lambda g: (_given(g, B, H), _ids(g, B * k)),
+        vector_flops=sp.Integer(0),
+        read=B * H + B * k,
+        written=B * k * H,
+    ),
+    # Beside the rows of all pairs, the weight of each and where it is: by token and place.
+    "weigh": _case(
+        "weigh",
+        lambda g: (
+            _given(g, B * k, H),
+            _given(g, B, k, name="weights"),
+            _ids(g, B, k),
+            _ids(g, B, k),
+        ),
+        vector_flops=B * k * H,
+        read=B * k * H + 3 * B * k,
+        written=B * k * H,
+    ),
     "combine": _case(
         "combine",
         lambda g: (_given(g, B * k, H), _ids(g, B, k)),

@@ -17,6 +17,7 @@ from symcost.operators import (
     copy,
     cos,
     crop,
+    dispatch,
     einsum,
     embedding,
     gather,
@@ -40,9 +41,11 @@ from symcost.operators import (
     sin,
     slice_backward,
     softmax,
+    sort_by_expert,
     square,
     sum_to,
     top_k,
+    weigh,
 )
 from symcost.operators.movement import mask, masked_scatter_backward, scatter
 from symcost.symbols import (
@@ -105,6 +108,19 @@ def _index_add(values: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
 
 def _index_put(values: torch.Tensor, ids: torch.Tensor, rows: int) -> torch.Tensor:
     return values.new_zeros(rows, values.shape[-1]).index_put((ids,), values)
+
+
+def _by_expert(numbers: torch.Tensor, experts: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """As transformers' loop over experts does it; it does not know how many it finds."""
+    pairs = numbers.new_zeros(*numbers.shape, experts).scatter(-1, numbers.unsqueeze(-1), 1)
+    _, places, tokens = torch.nonzero_static(pairs.permute(2, 1, 0), size=numbers.numel()).T
+    return tokens.reshape(numbers.shape), places.reshape(numbers.shape)
+
+
+def _weighed(
+    values: torch.Tensor, weights: torch.Tensor, tokens: torch.Tensor, places: torch.Tensor
+) -> torch.Tensor:
+    return values * weights[tokens.reshape(-1), places.reshape(-1), None]
 
 
 OPERATOR_CASES: dict[str, Case] = {
@@ -310,6 +326,17 @@ OPERATOR_CASES: dict[str, Case] = {
         lambda g, scores, count: top_k.outputs(g, scores, count=count),
         lambda scores, count: tuple(torch.topk(scores, count)),
         sizes=(k,),
+    ),
+    "sort_by_expert": Case(
+        (integers(B, k),),
+        lambda g, numbers, experts: sort_by_expert.outputs(g, numbers, experts=experts, hit=k),
+        _by_expert,
+        sizes=(E,),
+        gradient=False,
+    ),
+    "dispatch": Case((floats(B, H), integers(B * k)), dispatch, lambda x, ids: x[ids]),
+    "weigh": Case(
+        (floats(B * k, H), floats(B, k), integers(B, k), integers(B, k)), weigh, _weighed
     ),
     "combine": Case((floats(B * k, H), integers(B, k)), combine, _index_add),
 }

@@ -21,7 +21,7 @@ from symcost.models.deepseek_ocr.routing import Routing, touched
 from symcost.models.deepseek_ocr.vision import PARTS, vision
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache, over_tokens
-from symcost.symbols import ZERO, B, Expr, K, S, Size, U, as_expr, check_size
+from symcost.symbols import ZERO, B, Expr, K, S, Size, T, U, as_expr, check_size
 
 
 class DeepseekOCRModel:
@@ -334,6 +334,7 @@ def get_generation_cost(
     model: DeepseekOCRModel, *, context_len: Size, batch_size: Size, new_tokens: Size
 ) -> StageCost:
     """The cost of whole answers: a prefill and so many decode steps behind it, without a loop."""
+    check_size(new_tokens, T)
     prefill = get_prefill_cost(model, context_len=context_len, batch_size=batch_size)
     model.start_decode(SyntheticKVCache(batch_size, K))
     steps = over_tokens(model.get_forward_cost(), new_tokens).bind({K: context_len})
