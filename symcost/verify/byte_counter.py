@@ -65,11 +65,13 @@ def _nothing(_: list[torch.Tensor], __: list[torch.Tensor]) -> int:
 
 READS: Mapping[Any, Callable[[list[torch.Tensor], list[torch.Tensor]], int]] = {
     aten.embedding: _rows,
-    **dict.fromkeys((aten.empty_like, aten.zeros_like, aten.ones_like), _nothing),
+    **dict.fromkeys((aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like), _nothing),
+    **dict.fromkeys((aten.new_empty, aten.new_empty_strided), _nothing),
+    **dict.fromkeys((aten.new_zeros, aten.new_ones, aten.new_full), _nothing),
 }
 """What operators read that do not read all that they are given."""
 
-ALLOCATES = (aten.empty, aten.empty_like, aten.new_empty_strided)
+ALLOCATES = (aten.empty, aten.empty_like, aten.new_empty, aten.new_empty_strided)
 """Operators that write nothing into what they make."""
 
 
