@@ -83,13 +83,16 @@ READS: Mapping[Any, Callable[[list[torch.Tensor], list[torch.Tensor]], int]] = {
     aten.embedding: _rows,
     aten.index: _picked,
     aten.index_add_: _added,
-    **dict.fromkeys((aten.empty_like, aten.zeros_like, aten.ones_like), _nothing),
+    **dict.fromkeys((aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like), _nothing),
+    **dict.fromkeys((aten.new_empty, aten.new_empty_strided), _nothing),
+    **dict.fromkeys((aten.new_zeros, aten.new_ones, aten.new_full), _nothing),
 }
 """What operators read that do not read all that they are given."""
 
+_ALLOCATING = (aten.empty, aten.empty_like, aten.new_empty, aten.new_empty_strided)
 WRITES: Mapping[Any, Callable[[list[torch.Tensor], list[torch.Tensor]], int]] = {
     aten.index_add_: lambda given, _: stored_bytes(given[2]),
-    **dict.fromkeys((aten.empty, aten.empty_like, aten.new_empty_strided), _nothing),
+    **dict.fromkeys(_ALLOCATING, _nothing),
 }
 """What operators write that do not write all that they make."""
 

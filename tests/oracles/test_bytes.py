@@ -140,3 +140,23 @@ def test_an_embedding_reads_the_rows_that_are_looked_up():
     table, ids = torch.empty(100, 6, device="meta"), torch.zeros(2, 3, dtype=int, device="meta")
     moved = count(torch.nn.Identity(), lambda: torch.nn.functional.embedding(ids, table))
     assert (moved.read.of(""), moved.written.of("")) == (6 * 8 + 6 * 24, 6 * 24)
+
+
+@pytest.mark.parametrize(
+    ("make", "written"),
+    [
+        (lambda x: x.new_zeros(7), 14),
+        (lambda x: x.new_ones(7), 14),
+        (lambda x: x.new_full((7,), 2), 14),
+        (torch.zeros_like, 12),
+        (torch.ones_like, 12),
+        (lambda x: torch.full_like(x, 2), 12),
+        (torch.empty_like, 0),
+        (lambda x: x.new_empty(7), 0),
+        (lambda x: x.new_empty_strided((7,), (1,)), 0),
+    ],
+)
+def test_what_is_made_after_the_likeness_of_a_tensor_reads_nothing_of_it(make, written):
+    x = torch.empty(6, dtype=torch.bfloat16, device="meta")
+    moved = count(torch.nn.Identity(), lambda: make(x))
+    assert (moved.read.of(""), moved.written.of("")) == (0, written)
