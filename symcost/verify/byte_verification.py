@@ -5,21 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
+import torch
+
 from symcost.cost import Direction
-from symcost.exact import Number
+from symcost.exact import Evaluator, Number
+from symcost.execution import Execution, cost_of
 from symcost.figures import exact
 from symcost.graph import NO_SCRATCH, Graph, Operation, Scratch
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.stages import Stage
+from symcost.symbols import Expr
 from symcost.tensor import Piece
 from symcost.verify import Progress, versions
 from symcost.verify.byte_counter import count
+from symcost.verify.comparison import digits, sizes_of
 from symcost.verify.eager import Graphs, Share, digest, eager_shares, graphs_of
 from symcost.verify.grid import FULL_BYTES, ByteGrid, text
-from symcost.verify.port import Real, filled_cache, images_of, run_decoder, run_towers
+from symcost.verify.liveness import measure
+from symcost.verify.port import (
+    Real,
+    cache_of,
+    filled_cache,
+    images_of,
+    port,
+    run_decoder,
+    run_towers,
+    run_vision,
+)
 from symcost.verify.routing import CONFIDENCE, PATH, RealExperts, Touched
 from symcost.verify.stated import REFERENCE
 from symcost.verify.traffic import (
@@ -29,6 +45,9 @@ from symcost.verify.traffic import (
     disagreeing,
     gaps,
 )
+
+NEAR = Fraction(5, 100)
+"""How far a stated peak may be from the measured one."""
 
 _TOWERS = ("model.vision_tower", "model.multi_modal_projector")
 
@@ -64,6 +83,38 @@ class Remaining:
     largest_share: float = 0.0
 
 
+@dataclass(frozen=True)
+class Peak:
+    """Live activations of a stage at their peak, as stated and as measured.
+
+    Parameters
+    ----------
+    path : str
+        Where it is stated to be.
+    place : str
+        The operator and the module at which it was measured.
+    """
+
+    stage: Stage
+    workload: Workload
+    path: str
+    stated: Number
+    place: str
+    measured: int
+
+    @property
+    def is_near(self) -> bool:
+        """Whether what is stated is within `NEAR` of what was measured."""
+        return abs(Fraction(self.stated) - self.measured) <= NEAR * self.measured
+
+    def __str__(self) -> str:
+        return (
+            f"{self.stage}: live activations of {digits(self.stated)} bytes are stated at "
+            f"{self.path}, {digits(self.measured)} were measured at {self.place} "
+            f"({sizes_of(self.workload)})"
+        )
+
+
 @dataclass
 class ByteVerification:
     """What was compared, and how it came out."""
@@ -76,7 +127,7 @@ class ByteVerification:
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     remaining: dict[tuple[str, str, str], Remaining] = field(default_factory=dict)
     routing: list[Touched] = field(default_factory=list)
-    peaks: list[dict[str, Any]] = field(default_factory=list)
+    peaks: list[Peak] = field(default_factory=list)
     mutants: int = 0
     survivors: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -125,7 +176,17 @@ class ByteVerification:
                 }
                 for seen in self.routing
             ],
-            "peaks": self.peaks,
+            "peaks": [
+                {
+                    "stage": peak.stage.value,
+                    "sizes": sizes_of(peak.workload),
+                    "path": peak.path,
+                    "stated": exact(peak.stated),
+                    "measured": peak.measured,
+                    "measured_at": peak.place,
+                }
+                for peak in self.peaks
+            ],
             "mutants": {"made": self.mutants, "survivors": self.survivors},
             "grid": self.grid.as_dict(),
         }
@@ -208,6 +269,41 @@ class Bench:
         modules = self._real.modules_in(PATH)
         return Observation(Stage.PREFILL, text(1, tokens), run.moved, modules, run.hit)
 
+    @cached_property
+    def _with_grouped_experts(self) -> Any:
+        """The real model with the experts of transformers' default, which need no values."""
+        model = port()
+        model.set_experts_implementation("grouped_mm")
+        return model
+
+    def peak(self, stage: Stage, workload: Workload) -> Peak:
+        """The peak of live activations of a stage, as stated and as measured."""
+        model, has_page = self._with_grouped_experts, workload.views is not None
+        images = images_of(model, workload.batch, workload.views)
+        given = [x for x in images.values() if isinstance(x, torch.Tensor)]
+        if stage is Stage.VISION:
+            seen = measure(model, lambda: run_vision(model, images), given=given, inside="model")
+        else:
+            batch, tokens = workload.batch, workload.context_len
+            past = cache_of(model, batch, workload.cached)
+            given.append(model.model.language_model.rotary_emb.inv_freq)
+            seen = measure(
+                model,
+                lambda: run_decoder(model, batch, tokens, past, images),
+                given=given,
+                cache=past,
+            )
+        measured, value = seen.peak(), Evaluator(workload.bindings)
+        path, live = max(
+            ((path, value(live)) for path, live in self._moments(stage, has_page)),
+            key=lambda moment: moment[1],
+        )
+        return Peak(stage, workload, path, live, measured.place, measured.live)
+
+    def _moments(self, stage: Stage, has_page: bool) -> Iterator[tuple[str, Expr]]:
+        for graph in self.graphs[stage, has_page]:
+            yield from cost_of(graph, Execution.EAGER).moments
+
     def touched(self, tokens: Sequence[int]) -> tuple[Touched, ...]:
         """How many distinct experts the real router makes tokens touch."""
         return self._experts.touched(tokens)
@@ -234,7 +330,7 @@ def verify_bytes(
     bench = Bench(model)
     result.formulas = digest(bench.graphs)
     runs = list(bench.runs(grid))
-    total = len(runs) + 2
+    total = len(runs) + len(grid.peaks) + 2
     observations: list[Observation] = []
     for done, run in enumerate(runs):
         progress("bytes", done, total)
@@ -243,6 +339,10 @@ def verify_bytes(
         result.book(observation, bench.shares[observation.key])
         if result.problems:
             return result
+    for done, (stage, workload) in enumerate(grid.peaks, len(runs)):
+        progress("live activations", done, total)
+        result.peaks.append(bench.peak(stage, workload))
+    result.problems += [str(peak) for peak in result.peaks if not peak.is_near]
     progress("the real router", total - 2, total)
     result.routing += bench.touched(grid.router)
     result.problems += [str(seen) for seen in result.routing if not seen.holds]
