@@ -75,13 +75,15 @@ def _unary(name: str, flops: int) -> Case:
     )
 
 
-def _unary_backward(name: str, flops: int) -> Case:
+def _unary_backward(name: str, flops: int, *, saves: bool) -> Case:
+    """The gradient of an operator that saves its input or its result for it, or nothing."""
     size = B * S * H
+    given = ("dy", "saved") if saves else ("dy",)
     return _case(
         f"{name}_backward",
-        lambda g: (_given(g, B, S, H, name="dy"), _given(g, B, S, H)),
+        lambda g: tuple(_given(g, B, S, H, name=each) for each in given),
         vector_flops=flops * size,
-        read=2 * size,
+        read=len(given) * size,
         written=size,
     )
 
@@ -224,10 +226,12 @@ ELEMENTWISE = {
         }.items()
     },
     **{
-        f"{name}_backward": _unary_backward(name, flops)
+        f"{name}_backward": _unary_backward(name, flops, saves=False)
+        for name, flops in {"neg": 1, "scale": 1}.items()
+    },
+    **{
+        f"{name}_backward": _unary_backward(name, flops, saves=True)
         for name, flops in {
-            "neg": 1,
-            "scale": 1,
             "square": 2,  # dy * 2 * x
             "rsqrt": 4,  # dy * (-1/2) * y * y * y
             "cos": 3,  # dy * -(sin x)
