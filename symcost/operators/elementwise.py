@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from symcost.graph import Gradients, Outputs, Scope
 from symcost.operators.base import Operator, Out, Rule, broadcast, operator, width_of
 from symcost.operators.reduction import sum_to
@@ -63,16 +65,17 @@ def _unary(
     backward_torch: str,
     backward_flops: int,
     backward_reason: str,
-    keeps_result: bool = False,
+    saves: Literal["input", "result", "nothing"] = "input",
 ) -> Operator[[Tensor]]:
-    """An operator on one tensor, and that of its gradient from the input or from the result."""
+    """An operator on one tensor, and that of its gradient, given what the forward pass saves."""
 
-    def gradient(dy: Tensor, x: Tensor) -> Rule:
-        return Rule(out=(Out(x.shape, dy.width),), reads=(dy, x), vector_elements=x.elements)
+    def gradient(dy: Tensor, *saved: Tensor) -> Rule:
+        return Rule(out=(Out(dy.shape, dy.width),), reads=(dy, *saved), vector_elements=dy.elements)
 
     def forward(x: Tensor) -> Rule:
         def backward(g: Scope, dy: Tensor, made: Outputs) -> Gradients:
-            return (grad_of(g / "grad_input", dy, made[0] if keeps_result else x),)
+            saved = {"input": (x,), "result": made, "nothing": ()}[saves]
+            return (grad_of(g / "grad_input", dy, *saved),)
 
         return Rule(
             out=(Out(x.shape, x.width),),
@@ -97,6 +100,7 @@ neg = _unary(
     backward_torch="aten.neg",
     backward_flops=1,
     backward_reason="change the sign",
+    saves="nothing",
 )
 scale = _unary(
     "scale",
@@ -106,6 +110,7 @@ scale = _unary(
     backward_torch="aten.mul",
     backward_flops=1,
     backward_reason="one multiplication by a constant",
+    saves="nothing",
 )
 square = _unary(
     "square",
@@ -124,7 +129,7 @@ rsqrt = _unary(
     backward_torch="aten.pow, aten.mul",
     backward_flops=4,
     backward_reason="result cubed (2), times -1/2, times the gradient",
-    keeps_result=True,
+    saves="result",
 )
 cos = _unary(
     "cos",
@@ -152,7 +157,7 @@ sigmoid = _unary(
     backward_torch="aten.sigmoid_backward",
     backward_flops=3,
     backward_reason="one minus the result, times the result, times the gradient",
-    keeps_result=True,
+    saves="result",
 )
 silu = _unary(
     "silu",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from itertools import zip_longest
 
 import sympy as sp
 from hypothesis import strategies as st
@@ -35,8 +36,12 @@ class Case:
     ----------
     run : callable
         Runs it at a scope and returns the results that are to be kept.
-    macs, vector_flops, read, written : sympy.Expr, optional
-        What it costs, counted by hand; traffic in elements.
+    macs, vector_flops : sympy.Expr, optional
+        The work that it does, counted by hand.
+    reads, writes : tuple of sympy.Expr
+        What an operator touches of each tensor in turn, in elements, counted by hand.
+    scratch : tuple of sympy.Expr
+        The bytes that the reference reads and writes besides, counted by hand.
     parameters : sympy.Expr
         Elements of the weights that a layer holds, counted by hand.
     bends : mapping of sympy.Symbol to str
@@ -49,8 +54,9 @@ class Case:
     macs: sp.Expr = sp.S.Zero
     vector_flops: sp.Expr | None = None
     parameters: sp.Expr = sp.S.Zero
-    read: sp.Expr | None = None
-    written: sp.Expr | None = None
+    reads: tuple[sp.Expr, ...] = ()
+    writes: tuple[sp.Expr, ...] = ()
+    scratch: tuple[sp.Expr, sp.Expr] = (sp.S.Zero, sp.S.Zero)
     bends: Mapping[sp.Symbol, str] = field(default_factory=dict)
     legal: Callable[[Point], bool] = lambda point: True  # noqa: ARG005
     operator: str = ""
@@ -65,6 +71,24 @@ def graph_of(case: Case, direction: str = "forward") -> Graph:
     for result in case.run(graph.root / "layer"):
         graph.output(result)
     return graph
+
+
+def miscounted(case: Case) -> dict[str, sp.Expr]:
+    """What the operator of a case is stated to cost beyond what was counted by hand."""
+    (operation,) = graph_of(case).operations
+    stated = {
+        "MACs": ([operation.macs], [case.macs]),
+        "vector FLOPs": ([operation.vector_flops], [case.vector_flops]),
+        "read": ([piece.elements for piece in operation.reads], case.reads),
+        "write": ([piece.elements for piece in operation.writes], case.writes),
+        "scratch": ([operation.scratch.read, operation.scratch.written], case.scratch),
+    }
+    off = {
+        f"{what} {i}": sp.expand(ours - by_hand)
+        for what, amounts in stated.items()
+        for i, (ours, by_hand) in enumerate(zip_longest(*amounts, fillvalue=sp.nan))
+    }
+    return {what: by for what, by in off.items() if by != 0}
 
 
 @cache

@@ -1,7 +1,7 @@
 """Every registered operator over symbols, and what it costs, counted by hand.
 
-Vector FLOPs are the documented number per element times the elements; traffic is what is touched,
-in elements.
+Vector FLOPs are the documented number per element times the elements; traffic is what is touched
+of each tensor, in elements, and scratch, in bytes.
 """
 
 from __future__ import annotations
@@ -70,19 +70,21 @@ def _unary(name: str, flops: int) -> Case:
         name,
         lambda g: (_given(g, B, S, H),),
         vector_flops=flops * size,
-        read=size,
-        written=size,
+        reads=(size,),
+        writes=(size,),
     )
 
 
-def _unary_backward(name: str, flops: int) -> Case:
+def _unary_backward(name: str, flops: int, *, saves: bool) -> Case:
+    """The gradient of an operator that saves its input or its result for it, or nothing."""
     size = B * S * H
+    given = ("dy", "saved") if saves else ("dy",)
     return _case(
         f"{name}_backward",
-        lambda g: (_given(g, B, S, H, name="dy"), _given(g, B, S, H)),
+        lambda g: tuple(_given(g, B, S, H, name=each) for each in given),
         vector_flops=flops * size,
-        read=2 * size,
-        written=size,
+        reads=(size,) * len(given),
+        writes=(size,),
     )
 
 
@@ -100,32 +102,32 @@ CONTRACTIONS = {
         lambda g: (_given(g, B, S, H), g.weight("weight", F, H), g.weight("bias", F)),
         macs=B * S * H * F,
         vector_flops=B * S * F,
-        read=B * S * H + F * H + F,
-        written=B * S * F,
+        reads=(B * S * H, F * H, F),
+        writes=(B * S * F,),
     ),
     "linear without bias": _case(
         "linear",
         lambda g: (_given(g, B, S, H), g.weight("weight", F, H)),
         macs=B * S * H * F,
         vector_flops=sp.Integer(0),
-        read=B * S * H + F * H,
-        written=B * S * F,
+        reads=(B * S * H, F * H),
+        writes=(B * S * F,),
     ),
     "matmul": _case(
         "matmul",
         lambda g: (_given(g, B, N_h, S, D), _given(g, B, N_h, D, N, name="y")),
         macs=B * N_h * S * D * N,
         vector_flops=sp.Integer(0),
-        read=B * N_h * D * (S + N),
-        written=B * N_h * S * N,
+        reads=(B * N_h * S * D, B * N_h * D * N),
+        writes=(B * N_h * S * N,),
     ),
     "einsum": _case(
         "einsum",
         lambda g: ("bhwc,hkc->bhwk", _given(g, B, n, M, D), _given(g, n, S, D, name="y")),
         macs=B * n * M * D * S,
         vector_flops=sp.Integer(0),
-        read=B * n * M * D + n * S * D,
-        written=B * n * M * S,
+        reads=(B * n * M * D, n * S * D),
+        writes=(B * n * M * S,),
     ),
     # Patches do not overlap, so a side of I_g pixels makes floor(I_g / P) of them.
     "conv2d in patches": _case(
@@ -138,8 +140,8 @@ CONTRACTIONS = {
         named={"stride": P},
         macs=B * c_o * c_i * P**2 * sp.floor(I_g / P) ** 2,
         vector_flops=B * c_o * sp.floor(I_g / P) ** 2,
-        read=B * c_i * I_g**2 + c_o * c_i * P**2 + c_o,
-        written=B * c_o * sp.floor(I_g / P) ** 2,
+        reads=(B * c_i * I_g**2, c_o * c_i * P**2, c_o),
+        writes=(B * c_o * sp.floor(I_g / P) ** 2,),
         bends={P: PATCHES},
     ),
     # A window of 3 that moves by 2 over n + 2 places fits floor((n - 1) / 2) + 1 times.
@@ -149,8 +151,8 @@ CONTRACTIONS = {
         named={"stride": 2, "padding": 1},
         macs=B * c_o * c_i * 9 * (sp.floor((n - 1) / 2) + 1) ** 2,
         vector_flops=sp.Integer(0),
-        read=B * c_i * n**2 + 9 * c_o * c_i,
-        written=B * c_o * (sp.floor((n - 1) / 2) + 1) ** 2,
+        reads=(B * c_i * n**2, 9 * c_o * c_i),
+        writes=(B * c_o * (sp.floor((n - 1) / 2) + 1) ** 2,),
     ),
     "conv2d_grad": _case(
         "conv2d_grad",
@@ -162,8 +164,8 @@ CONTRACTIONS = {
         named={"macs": 9 * B * c_o * c_i * n**2},
         macs=9 * B * c_o * c_i * n**2,
         vector_flops=sp.Integer(0),
-        read=B * c_o * n**2 + 9 * c_o * c_i,
-        written=B * c_i * n**2,
+        reads=(B * c_o * n**2, 9 * c_o * c_i),
+        writes=(B * c_i * n**2,),
     ),
     # B tokens with k choices each make B k rows; at most E experts are touched.
     "grouped_linear": _case(
@@ -172,8 +174,8 @@ CONTRACTIONS = {
         named={"experts": CHOSEN},
         macs=B * k * F * H,
         vector_flops=sp.Integer(0),
-        read=B * k * H + CHOSEN * F * H,
-        written=B * k * F,
+        reads=(B * k * H, CHOSEN * F * H),
+        writes=(B * k * F,),
     ),
     "grouped_grad": _case(
         "grouped_grad",
@@ -181,8 +183,8 @@ CONTRACTIONS = {
         named={"shape": (E, F, H), "experts": CHOSEN},
         macs=B * k * F * H,
         vector_flops=sp.Integer(0),
-        read=B * k * (F + H),
-        written=CHOSEN * F * H,
+        reads=(B * k * F, B * k * H),
+        writes=(CHOSEN * F * H,),
     ),
 }
 
@@ -191,23 +193,23 @@ ELEMENTWISE = {
         "add",
         lambda g: (_given(g, B, S, H), _given(g, S, 1, name="y")),
         vector_flops=B * S * H,
-        read=B * S * H + S,
-        written=B * S * H,
+        reads=(B * S * H, S),
+        writes=(B * S * H,),
     ),
     "mul": _case(
         "mul",
         lambda g: (_given(g, B, 1, H), _given(g, S, 1, name="y")),
         vector_flops=B * S * H,
-        read=B * H + S,
-        written=B * S * H,
+        reads=(B * H, S),
+        writes=(B * S * H,),
     ),
     "cast": _case(
         "cast",
         lambda g: (_given(g, B, S),),
         named={"width": FLOAT32_WIDTH},
         vector_flops=sp.Integer(0),
-        read=B * S,
-        written=B * S,
+        reads=(B * S,),
+        writes=(B * S,),
     ),
     **{
         name: _unary(name, flops)
@@ -224,10 +226,12 @@ ELEMENTWISE = {
         }.items()
     },
     **{
-        f"{name}_backward": _unary_backward(name, flops)
+        f"{name}_backward": _unary_backward(name, flops, saves=False)
+        for name, flops in {"neg": 1, "scale": 1}.items()
+    },
+    **{
+        f"{name}_backward": _unary_backward(name, flops, saves=True)
         for name, flops in {
-            "neg": 1,
-            "scale": 1,
             "square": 2,  # dy * 2 * x
             "rsqrt": 4,  # dy * (-1/2) * y * y * y
             "cos": 3,  # dy * -(sin x)
@@ -244,52 +248,53 @@ REDUCTIONS = {
         "mean",
         lambda g: (_given(g, B, S, H),),
         vector_flops=B * S * H,
-        read=B * S * H,
-        written=B * S,
+        reads=(B * S * H,),
+        writes=(B * S,),
     ),
     "sum_to": _case(
         "sum_to",
         lambda g: (_given(g, B, S, H),),
         named={"shape": (H,)},
         vector_flops=B * S * H,
-        read=B * S * H,
-        written=H,
+        reads=(B * S * H,),
+        writes=(H,),
     ),
     "softmax": _case(
         "softmax",
         lambda g: (_given(g, B, S, N),),
         named={"width": FLOAT32_WIDTH},
         vector_flops=5 * B * S * N,  # maximum, subtract, exp, sum, divide
-        read=B * S * N,
-        written=B * S * N,
+        reads=(B * S * N,),
+        writes=(B * S * N,),
     ),
     "softmax_backward": _case(
         "softmax_backward",
         lambda g: (_given(g, B, S, N, name="dy"), _given(g, B, S, N)),
         vector_flops=4 * B * S * N,  # dy * y, sum, dy - sum, times y
-        read=2 * B * S * N,
-        written=B * S * N,
+        reads=(B * S * N, B * S * N),
+        writes=(B * S * N,),
     ),
     "layer_norm": _case(
         "layer_norm",
         lambda g: (_given(g, B, S, H), g.weight("weight", H), g.weight("bias", H)),
         vector_flops=7 * B * S * H,  # sum, subtract, square, sum, times rsqrt, weight, bias
-        read=B * S * H + 2 * H,
-        written=B * S * H,
+        reads=(B * S * H, H, H),
+        writes=(B * S * H,),
+        scratch=(sp.Integer(0), 2 * B * S * 4),  # mean and deviation of each row, in float32
     ),
     "layer_norm_backward": _case(
         "layer_norm_backward",
         lambda g: (_given(g, B, S, H, name="dy"), _given(g, B, S, H), g.weight("weight", H)),
         vector_flops=10 * B * S * H,
-        read=2 * B * S * H + H,
-        written=B * S * H,
+        reads=(B * S * H, B * S * H, H),
+        writes=(B * S * H,),
     ),
     "layer_norm_grad_parameters": _case(
         "layer_norm_grad_parameters",
         lambda g: (_given(g, B, S, H, name="dy"), _given(g, B, S, H)),
         vector_flops=4 * B * S * H,
-        read=2 * B * S * H,
-        written=H,
+        reads=(B * S * H, B * S * H),
+        writes=(H,),
     ),
 }
 
@@ -298,31 +303,31 @@ MOVEMENT = {
         "copy",
         lambda g: (_given(g, B, S, H),),
         vector_flops=sp.Integer(0),
-        read=B * S * H,
-        written=B * S * H,
+        reads=(B * S * H,),
+        writes=(B * S * H,),
     ),
     "arange": _case(
         "arange",
         lambda _: (n, M),
         vector_flops=sp.Integer(0),
-        read=sp.Integer(0),
-        written=n * M,
+        reads=(),
+        writes=(n * M,),
     ),
     "index_arithmetic": _case(
         "index_arithmetic",
         lambda g: (_ids(g, n, 1), _ids(g, 1, M)),
         named={"width": FLOAT32_WIDTH},
         vector_flops=sp.Integer(0),
-        read=n + M,
-        written=n * M,
+        reads=(n, M),
+        writes=(n * M,),
     ),
     "pad": _case(
         "pad",
         lambda g: (_given(g, B, n, n, H),),
         named={"shape": (B, n + M, n + M, H)},
         vector_flops=sp.Integer(0),
-        read=B * n**2 * H,
-        written=B * (n + M) ** 2 * H,
+        reads=(B * n**2 * H,),
+        writes=(B * (n + M) ** 2 * H,),
     ),
     # Only the corner that is kept is read.
     "crop": _case(
@@ -330,93 +335,95 @@ MOVEMENT = {
         lambda g: (_given(g, B, n + M, n + M, H),),
         named={"shape": (B, n, n, H)},
         vector_flops=sp.Integer(0),
-        read=B * n**2 * H,
-        written=B * n**2 * H,
+        reads=(B * n**2 * H,),
+        writes=(B * n**2 * H,),
     ),
     "slice_backward": _case(
         "slice_backward",
         lambda g: (_given(g, B, 1, H, name="dy"),),
         named={"shape": (B, S, H)},
         vector_flops=sp.Integer(0),
-        read=B * H,
-        written=B * S * H,
+        reads=(B * H,),
+        writes=(B * S * H,),
     ),
     "concat": _case(
         "concat",
         lambda g: (_given(g, B, S, H), _given(g, B, N, H, name="y")),
         named={"dim": 1},
         vector_flops=sp.Integer(0),
-        read=B * (S + N) * H,
-        written=B * (S + N) * H,
+        reads=(B * S * H, B * N * H),
+        writes=(B * (S + N) * H,),
     ),
     # Of the table only the rows of the B S ids are read, whatever the vocabulary.
     "embedding": _case(
         "embedding",
         lambda g: (g.weight("table", V, H), _ids(g, B, S)),
         vector_flops=sp.Integer(0),
-        read=B * S * H + B * S,
-        written=B * S * H,
+        reads=(B * S * H, B * S),
+        writes=(B * S * H,),
     ),
     "gather": _case(
         "gather",
         lambda g: (_given(g, N, H), _ids(g, B, k)),
         vector_flops=sp.Integer(0),
-        read=N * H + B * k,
-        written=B * k * H,
+        reads=(N * H, B * k),
+        writes=(B * k * H,),
     ),
     "scatter": _case(
         "scatter",
         lambda g: (_given(g, B * k, H), _ids(g, B, k)),
         named={"shape": (N, H)},
         vector_flops=sp.Integer(0),
-        read=B * k * H + B * k,
-        written=N * H,
+        reads=(B * k * H, B * k),
+        writes=(N * H,),
     ),
     "mask": _case(
         "mask",
         lambda g: (_given(g, B, S, H), _ids(g, B, S)),
         vector_flops=sp.Integer(0),
-        read=B * S * H + B * S,
-        written=B * S * H,
+        reads=(B * S * H, B * S),
+        writes=(B * S * H,),
     ),
     "masked_scatter_backward": _case(
         "masked_scatter_backward",
         lambda g: (_given(g, B, S, H), _ids(g, B, S)),
         named={"shape": (B, N, H)},
         vector_flops=sp.Integer(0),
-        read=B * N * H + B * S,
-        written=B * N * H,
+        reads=(B * N * H, B * S),
+        writes=(B * N * H,),
     ),
     "masked_scatter": _case(
         "masked_scatter",
         lambda g: (_given(g, B, S, H), _given(g, B, N, H, name="values"), _ids(g, B, S)),
         vector_flops=sp.Integer(0),
-        read=B * (S + N) * H + B * S,
-        written=B * S * H,
+        reads=(B * S * H, B * N * H, B * S),
+        writes=(B * S * H,),
     ),
     "interpolate_bicubic": _case(
         "interpolate_bicubic",
         lambda g: (g.weight("table", 1, n_0, n_0, H),),
         named={"shape": (sp.Integer(1), n, n, H), "needed": sp.Integer(1)},
         vector_flops=32 * n**2 * H,  # 16 neighbours, multiply and add
-        read=n_0**2 * H,
-        written=n**2 * H,
+        reads=(n_0**2 * H,),
+        writes=(n**2 * H,),
+        scratch=(4 * (n_0**2 + n**2) * H,) * 2,  # the table and what comes of it in float32
     ),
     "interpolate_linear": _case(
         "interpolate_linear",
         lambda g: (g.weight("table", n_0, D),),
         named={"shape": (n, D), "needed": sp.Integer(1)},
         vector_flops=4 * n * D,  # 2 neighbours, multiply and add
-        read=n_0 * D,
-        written=n * D,
+        reads=(n_0 * D,),
+        writes=(n * D,),
     ),
     "interpolate_bicubic where needed": _case(
         "interpolate_bicubic",
         lambda g: (g.weight("table", 1, n_0, n_0, H),),
         named={"shape": (sp.Integer(1), n, n, H), "needed": differs(n, n_0)},
         vector_flops=32 * n**2 * H * sp.Min(1, sp.Abs(n - n_0)),
-        read=n_0**2 * H * sp.Min(1, sp.Abs(n - n_0)),
-        written=n**2 * H * sp.Min(1, sp.Abs(n - n_0)),
+        reads=(n_0**2 * H * sp.Min(1, sp.Abs(n - n_0)),),
+        writes=(n**2 * H * sp.Min(1, sp.Abs(n - n_0)),),
+        scratch=(4 * (n_0**2 + n**2) * H * sp.Min(1, sp.Abs(n - n_0)),) * 2,
         bends={n: INDICATOR, n_0: INDICATOR},
     ),
     "interpolate_backward": _case(
@@ -424,8 +431,8 @@ MOVEMENT = {
         lambda g: (_given(g, 1, n, n, H, name="dy"),),
         named={"shape": (sp.Integer(1), n_0, n_0, H), "needed": sp.Integer(1)},
         vector_flops=32 * n**2 * H,
-        read=n**2 * H,
-        written=n_0**2 * H,
+        reads=(n**2 * H,),
+        writes=(n_0**2 * H,),
     ),
 }
 
@@ -435,8 +442,8 @@ ROUTING = {
         lambda g: (_given(g, B, E),),
         named={"count": k},
         vector_flops=B * E,
-        read=B * E,
-        written=2 * B * k,  # scores and their positions
+        reads=(B * E,),
+        writes=(B * k, B * k),  # scores and their positions
         legal=lambda point: point[k] <= point[E],
     ),
     # The expert of each pair is read; its token and its place among the token's are written.
@@ -473,8 +480,8 @@ ROUTING = {
         "combine",
         lambda g: (_given(g, B * k, H), _ids(g, B, k)),
         vector_flops=B * k * H,
-        read=B * k * H + B * k,
-        written=B * H,
+        reads=(B * k * H, B * k),
+        writes=(B * H,),
     ),
 }
 
@@ -483,8 +490,8 @@ CACHE = {
     "cache_append": Case(
         _append,
         vector_flops=sp.Integer(0),
-        read=B * N_kv * (K + S) * D,
-        written=B * N_kv * (K + S) * D,
+        reads=(B * N_kv * K * D, B * N_kv * S * D),
+        writes=(B * N_kv * K * D, B * N_kv * S * D),
         operator="cache_append",
     ),
 }
