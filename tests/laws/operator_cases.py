@@ -36,6 +36,7 @@ from symcost.symbols import (
     k,
     n,
     n_0,
+    w_a,
     w_kv,
 )
 from symcost.tensor import Tensor
@@ -452,16 +453,23 @@ ROUTING = {
         lambda g: (_ids(g, B, k),),
         named={"experts": E, "hit": CHOSEN},
         vector_flops=sp.Integer(0),
-        read=B * k,
-        written=2 * B * k,
+        reads=(B * k,),
+        writes=(B * k, B * k),
+        # A mask of E + 1 numbers for each pair is made, filled and summed up; the sums are compared
+        # and searched; then each expert that is hit is looked up and its part of the mask searched.
+        scratch=(
+            16 * B * k * (E + 1) + 8 * B * k * (1 + CHOSEN) + 9 * (E + 1) + 16 + 33 * CHOSEN,
+            16 * B * k * (E + 1) + 9 * (E + 1) + 16 + 9 * CHOSEN,
+        ),
     ),
     # Each token's row is read once; as a copy for each of its k experts it is written.
     "dispatch": _case(
         "dispatch",
         lambda g: (_given(g, B, H), _ids(g, B * k)),
         vector_flops=sp.Integer(0),
-        read=B * H + B * k,
-        written=B * k * H,
+        reads=(B * H, B * k),
+        writes=(B * k * H,),
+        scratch=((B * k - B) * H * w_a, sp.Integer(0)),  # a row again for each further expert
     ),
     # Beside the rows of all pairs, the weight of each and where it is: by token and place.
     "weigh": _case(
@@ -473,8 +481,9 @@ ROUTING = {
             _ids(g, B, k),
         ),
         vector_flops=B * k * H,
-        read=B * k * H + 3 * B * k,
-        written=B * k * H,
+        reads=(B * k * H, B * k, B * k, B * k),
+        writes=(B * k * H,),
+        scratch=(B * k * w_a + 4 * B * k * H,) * 2,  # weights looked up; the product in float32
     ),
     "combine": _case(
         "combine",
@@ -482,6 +491,7 @@ ROUTING = {
         vector_flops=B * k * H,
         reads=(B * k * H, B * k),
         writes=(B * H,),
+        scratch=(B * k * H * w_a,) * 2,  # the sums, a row for each pair
     ),
 }
 

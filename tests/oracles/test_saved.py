@@ -36,9 +36,9 @@ def kept_by_torch(run) -> int:
 
 @pytest.mark.parametrize(("side", "batch"), [(640, 2), (1024, 1), (320, 3)])
 def test_the_vision_tower_saves_what_torch_saves(side, batch):
-    """Within 1 %: torch keeps views of weights that were cast, and drops what needs no gradient."""
+    """Within half a percent: with a single view some copies of the reference are free."""
     workload = page(side, batch)
     images = images_of(REAL.meta, batch, workload.views)
     (graph,) = stage_graphs()[Stage.VISION].values()
     stated = Evaluator(workload.bindings)(saved_bytes(backward(graph)))
-    assert stated == pytest.approx(kept_by_torch(lambda: run_towers(REAL.meta, images)), rel=0.01)
+    assert stated == pytest.approx(kept_by_torch(lambda: run_towers(REAL.meta, images)), rel=0.005)
