@@ -1,145 +1,79 @@
-"""Eager traffic against every operator of the real model, module by module, byte by byte.
+"""The rules of the byte counter, each on operators of torch that are counted by hand.
 
-For two or more sequences. With a single one some copies of the reference are free views.
+What whole runs of the real model move is compared in tests/verify/test_traffic.py.
 """
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 import torch
 
-from symcost.cost import Direction, Traffic
-from symcost.exact import Evaluator
-from symcost.models.deepseek_ocr.workload import Workload
-from symcost.paths import enclosing
-from symcost.stages import Stage
-from symcost.symbols import U
-from symcost.tensor import Kind
-from symcost.verify.byte_counter import Moved, count, stored_bytes
-from symcost.verify.grid import page, text
-from symcost.verify.port import Real, filled_cache, images_of, run_decoder
-from symcost.verify.stated import Stated, by_module, shares, stated_stages
+from symcost.verify.byte_counter import count, stored_bytes
 
 torch.set_num_threads(1)
 
-REAL = Real()
+
+def bytes_of(run) -> tuple[int, int]:
+    """What is read and written outside all modules."""
+    moved = count(torch.nn.Identity(), run)
+    return moved.read.of(""), moved.written.of("")
 
 
-@cache
-def stated(has_page: bool) -> dict[Stage, Stated]:
-    return stated_stages() if has_page else stated_stages(views=None)
-
-
-def moved(cost, direction: Direction, workload: Workload) -> dict[str, int]:
-    given = [share for kind in Kind for share in shares(cost.forward, Traffic(kind, direction))]
-    return by_module(given, Evaluator(workload.bindings | {U: 6}))
-
-
-def differences(cost, workload: Workload, real: Moved) -> dict[tuple[str, str], int]:
-    """What is stated beyond what was counted, for each module that differs, innermost ones only."""
-    found = {}
-    for direction, counted in ((Direction.READ, real.read), (Direction.WRITTEN, real.written)):
-        ours = moved(cost, direction, workload)
-        off = {path: ours.get(path, 0) - counted.of(path) for path in REAL.modules}
-        wrong = {path for path, by in off.items() if by}
-        outer = {around for path in wrong if path for around in enclosing(path.rpartition(".")[0])}
-        found |= {(path, direction.value): off[path] for path in wrong - outer}
-    return found
-
-
-def run_tower(images):
-    seen = REAL.meta.model.vision_tower(images["pixel_values"]).last_hidden_state
-    return REAL.meta.model.multi_modal_projector(seen)
-
-
-PAGES = [*(page(side, 2) for side in (320, 576, 640, 1280)), page(960, 3)]
-
-
-@pytest.mark.parametrize("workload", PAGES, ids=lambda w: f"{w.batch} of {w.views.base_size} px")
-def test_the_vision_tower_moves_what_is_stated(workload):
-    images = images_of(REAL.meta, workload.batch, workload.views)
-    real = count(REAL.meta, lambda: run_tower(images))
-    assert differences(stated(True)[Stage.VISION], workload, real) == {}
-
-
-def test_at_the_trained_side_clip_looks_its_positions_up():
-    """An exception: the reference reads the table by number there, 8 bytes a position."""
-    workload = page(1024, 2)
-    images = images_of(REAL.meta, 2, workload.views)
-    real = count(REAL.meta, lambda: run_tower(images))
-    path = "model.vision_tower.vision_encoder.embeddings.position_embedding"
-    table = 257 * 1024 * 2
-    assert differences(stated(True)[Stage.VISION], workload, real) == {
-        (path, "read"): -table - 257 * 8,
-        (path, "written"): -table,
-    }
-
-
-def test_a_single_window_need_not_be_cut_out():
-    """An exception: up to 224 px the windows of a view are the view, which needs no copy."""
-    workload = page(192, 2)
-    images = images_of(REAL.meta, 2, workload.views)
-    real = count(REAL.meta, lambda: run_tower(images))
-    copies = 2 * (2 * 14 * 14 * 768 * 2)
-    found = differences(stated(True)[Stage.VISION], workload, real)
-    windowed = {f"model.vision_tower.sam_encoder.layers.{i}" for i in (0, 1, 3, 4, 6, 7, 9, 10)}
-    assert {path for path, _ in found} == windowed
-    assert set(found.values()) == {copies}
-
-
-TEXTS = [text(2, 7), text(3, 64), text(2, 5, 63), text(8, 2, 400)]
-
-
-@pytest.mark.parametrize("workload", TEXTS, ids=lambda w: f"{w.batch}-{w.context_len}-{w.cached}")
-def test_the_decoder_moves_what_is_stated_but_for_its_experts(workload):
-    past = filled_cache(REAL.meta, workload.batch, workload.cached)
-    real = count(
-        REAL.meta,
-        lambda: run_decoder(REAL.meta, workload.batch, workload.context_len, past),
-    )
-    found = differences(stated(False)[Stage.PREFILL], workload, real)
-    assert {path for path, _ in found} == {
-        f"model.language_model.layers.{layer}.mlp.experts" for layer in range(1, 12)
-    }
-
-
-def test_a_single_query_need_not_be_brought_in_order():
-    """An exception: the heads of one token are in order, so two copies of the step are free."""
-    workload = text(8, 1, 400)
-    past = filled_cache(REAL.meta, 8, 400)
-    real = count(REAL.meta, lambda: run_decoder(REAL.meta, 8, 1, past))
-    found = differences(stated(False)[Stage.DECODE], workload, real)
-    attention = {by for (path, _), by in found.items() if path.endswith("self_attn")}
-    assert attention == {2 * (8 * 1280 * 2)}
-    assert {path.rpartition(".")[2] for path, _ in found} == {"self_attn", "experts"}
+def empty(*shape: int, dtype=torch.float32) -> torch.Tensor:
+    return torch.empty(*shape, dtype=dtype, device="meta")
 
 
 def test_what_a_tensor_repeats_counts_once():
-    table = torch.empty(3, 5, device="meta")
+    table = empty(3, 5)
     assert stored_bytes(table) == 60
     assert stored_bytes(table.t()) == 60
     assert stored_bytes(table[:, None].expand(3, 7, 5)) == 60
     assert stored_bytes(table[:, :2]) == 24
-    assert stored_bytes(torch.empty(0, 5, device="meta").expand(0, 5)) == 0
+    assert stored_bytes(empty(0, 5).expand(0, 5)) == 0
 
 
-def test_views_move_nothing_and_an_operand_given_twice_is_read_once():
-    x = torch.empty(4, 6, dtype=torch.bfloat16, device="meta")
-    module = torch.nn.Identity()
-    assert count(module, lambda: x.t()[:3].reshape(12)).read.of("") == 24
-    assert count(module, lambda: x.view(24)[3:]).read.of("") == 0
-    moved = count(module, lambda: x * x)
-    assert (moved.read.of(""), moved.written.of("")) == (48, 48)
-    moved = count(module, lambda: x + x.clone())
-    assert (moved.read.of(""), moved.written.of("")) == (48 + 96, 48 + 48)
+def test_views_move_nothing_and_what_must_be_copied_does():
+    x = empty(4, 6, dtype=torch.bfloat16)
+    assert bytes_of(lambda: x.view(24)[3:]) == (0, 0)
+    assert bytes_of(lambda: x.reshape(6, 4).t().unsqueeze(0).expand(7, 4, 6)) == (0, 0)
+    # Three columns of four numbers, which lie apart.
+    assert bytes_of(lambda: x.t()[:3].reshape(12)) == (24, 24)
+
+
+def test_a_result_of_a_product_that_is_only_looked_at_anew_is_written_once():
+    """A product of three dimensions is one of two, and `_unsafe_view` of its result."""
+    x, weight = empty(2, 3, 5), empty(7, 5)
+    assert bytes_of(lambda: torch.nn.functional.linear(x, weight)) == (4 * (30 + 35), 4 * 42)
+
+
+def test_an_operand_given_twice_is_read_once():
+    x = empty(4, 6, dtype=torch.bfloat16)
+    assert bytes_of(lambda: x * x) == (48, 48)
+    assert bytes_of(lambda: x + x.clone()) == (48 + 96, 48 + 48)
+    assert bytes_of(lambda: x[:2] + x[2:]) == (48, 24)
+    assert bytes_of(lambda: torch.cat([x, x, x.t().t()])) == (48, 3 * 48)
+
+
+def test_an_operand_that_repeats_is_read_as_it_is_stored():
+    """A column against 6 x 4 numbers: what it is broadcast to is not read."""
+    assert bytes_of(lambda: empty(6, 1).expand(6, 4) * empty(6, 4)) == (4 * (6 + 24), 4 * 24)
 
 
 def test_an_embedding_reads_the_rows_that_are_looked_up():
-    table, ids = torch.empty(100, 6, device="meta"), torch.zeros(2, 3, dtype=int, device="meta")
-    moved = count(torch.nn.Identity(), lambda: torch.nn.functional.embedding(ids, table))
-    assert (moved.read.of(""), moved.written.of("")) == (6 * 8 + 6 * 24, 6 * 24)
+    table, ids = empty(100, 6), torch.zeros(2, 3, dtype=int, device="meta")
+    rows = bytes_of(lambda: torch.nn.functional.embedding(ids, table))
+    assert rows == (6 * 8 + 6 * 24, 6 * 24)
+
+
+@pytest.mark.parametrize("rows", [3, 400])
+def test_an_index_reads_each_row_of_a_table_at_most_once(rows):
+    table, ids = empty(100, 6), torch.zeros(rows, dtype=int, device="meta")
+    assert bytes_of(lambda: table[ids]) == (8 * rows + 24 * min(rows, 100), 24 * rows)
+
+
+def test_an_index_add_touches_the_rows_that_it_adds_to():
+    sums, rows, ids = torch.zeros(100, 6), torch.ones(3, 6), torch.tensor([1, 5, 1])
+    assert bytes_of(lambda: sums.index_add_(0, ids, rows)) == (3 * 8 + 2 * 72, 72)
 
 
 @pytest.mark.parametrize(
@@ -158,5 +92,18 @@ def test_an_embedding_reads_the_rows_that_are_looked_up():
 )
 def test_what_is_made_after_the_likeness_of_a_tensor_reads_nothing_of_it(make, written):
     x = torch.empty(6, dtype=torch.bfloat16, device="meta")
-    moved = count(torch.nn.Identity(), lambda: make(x))
-    assert (moved.read.of(""), moved.written.of("")) == (0, written)
+    assert bytes_of(lambda: make(x)) == (0, written)
+
+
+def test_bytes_are_booked_at_every_module_around_an_operator():
+    model = torch.nn.Sequential(torch.nn.Linear(5, 7, device="meta"), torch.nn.SiLU())
+    x = empty(3, 5)
+    moved = count(model, lambda: model(x))
+    rows, weights = 4 * 3 * 5, 4 * (7 * 5 + 7)
+    made = 4 * 3 * 7
+    assert moved.read.by_module == {
+        "0": {"aten.addmm": rows + weights},
+        "1": {"aten.silu": made},
+        "": {"aten.addmm": rows + weights, "aten.silu": made},
+    }
+    assert [moved.written.of(path) for path in ("0", "1", "")] == [made, made, 2 * made]
