@@ -54,15 +54,15 @@ def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
         ),
         Section(
             "Where stated and real bytes differ, each difference known to the byte",
-            ("modules", "operators", "why", "modules × runs", "read", "written", "at most"),
+            ("why", "in", "operators", "modules × runs", "read", "written", "share of a module"),
             [
                 (
-                    known["modules"],
-                    known["operators"],
                     known["reason"],
+                    _end_of(known["modules"]),
+                    known["operators"],
                     digits(known["times"]),
                     *(digits(known["bytes"][way]) for way in WAYS),
-                    f"{known['largest_share']:.2%} of the module",
+                    f"up to {known['largest_share']:.2%}",
                 )
                 for known in found["remaining"]
             ],
@@ -101,6 +101,12 @@ def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
             3,
         ),
     )
+
+
+def _end_of(path: str) -> str:
+    """The last four names of a module path."""
+    names = path.split(".")
+    return path if len(names) <= 4 else "…." + ".".join(names[-4:])
 
 
 def byte_summary(found: Mapping[str, Any]) -> Iterator[str]:
