@@ -17,7 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from symcost.files import write_all
@@ -54,7 +54,7 @@ def report_tables(report: Report | Comparison, width: int) -> Group:
 
 
 def _table(columns: Sequence[str], rows: Sequence[TableRow], start: int) -> Table:
-    table = Table("")
+    table = Table(Column("", no_wrap=True))
     for column in columns:
         table.add_column(column, justify="right")
     for name, depth, cells in rows:

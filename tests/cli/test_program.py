@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from itertools import product
 from pathlib import Path
 
 import jsonschema
@@ -26,9 +27,12 @@ COST = {
                 "weight_bytes",
                 "activation_bytes",
                 "kv_bytes",
+                "gradient_bytes",
+                "resident_bytes",
             )
         },
         "intensity": {"type": "number", "minimum": 0},
+        "activation_path": {"type": "string"},
         "parts": {"type": "object", "additionalProperties": {"$ref": "#/$defs/cost"}},
     },
     "required": ["flops", "matrix_flops", "vector_flops", "intensity", "parts"],
@@ -67,7 +71,9 @@ def test_report_has_the_shape_of_the_architecture():
         "cached": 924,
         "new_tokens": 1,
     }
-    assert list(shown) == ["model", "reference", "execution", "workload", "stages"]
+    assert list(shown) == [
+        *("model", "reference", "execution", "workload", "experts", "stages", "generation")
+    ]
     assert {name: list(stage["parts"]) for name, stage in shown["stages"].items()} == {
         "vision": ["sam", "clip", "projector"],
         "prefill": ["vision", "decoder", "lm_head"],
@@ -245,13 +251,16 @@ def test_a_narrow_terminal_shows_every_name_and_number():
 
     from symcost.cli.output import report_tables
     from symcost.models import load
-    from symcost.models.deepseek_ocr.workload import Workload, stage_costs
-    from symcost.render.report import Report
+    from symcost.models.deepseek_ocr.workload import Workload, costs_of
+    from symcost.render.report import Comparison, Report
 
     workload = Workload.from_options()
-    stages = stage_costs(lambda views: load("deepseek-ocr", views=views), workload)
-    shown = Report("deepseek-ocr", "vendor", "eager", workload.as_dict(), stages)
-    for width in (60, 80, 100, 200):
+    costs = costs_of(lambda views: load("deepseek-ocr", views=views), workload)
+    experts = {"assumed": "expected", **costs.experts}
+    asked = ("deepseek-ocr", "vendor", "eager", workload.as_dict())
+    report = Report(*asked, costs.stages, experts, costs.generation)
+    shown_at = product((report, Comparison({"eager": report})), (60, 80, 100, 200))
+    for shown, width in shown_at:
         console = Console(width=width)
         with console.capture() as capture:
             console.print(report_tables(shown, width))
