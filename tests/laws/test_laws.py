@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import sympy as sp
@@ -31,6 +32,7 @@ from tests.laws.cases import (
 )
 from tests.laws.layer_cases import LAYER_CASES
 from tests.laws.operator_cases import OPERATOR_CASES
+from tests.mistakes import changed_rule, mistakes, rules_of
 
 ALL_CASES = OPERATOR_CASES | LAYER_CASES
 
@@ -70,6 +72,17 @@ def test_a_case_runs_its_operator(name):
 @every_operator
 def test_an_operator_costs_what_was_counted_by_hand(name):
     assert miscounted(OPERATOR_CASES[name]) == {}
+
+
+@every_operator
+def test_each_mistake_in_what_an_operator_touches_is_noticed(name):
+    case = OPERATOR_CASES[name]
+    (right,) = rules_of(case.operator, lambda: graph_of(replace(case)))
+    wrong = mistakes(right)
+    assert wrong
+    for what, mistake in wrong.items():
+        with changed_rule(case.operator, mistake):
+            assert miscounted(replace(case)), what
 
 
 @every_layer

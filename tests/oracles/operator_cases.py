@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import sympy as sp
 import torch
 import torch.nn.functional as nnf
@@ -50,6 +52,7 @@ from symcost.operators import (
 from symcost.operators.movement import mask, masked_scatter_backward, scatter
 from symcost.symbols import (
     FLOAT32_WIDTH,
+    INDEX_WIDTH,
     B,
     D,
     E,
@@ -71,7 +74,8 @@ from symcost.symbols import (
     n_0,
     w_kv,
 )
-from tests.oracles.support import Case, Point, constants, floats, integers
+from tests.oracles import support
+from tests.oracles.support import Case, Point, integers, marks
 
 _SYMBOLS = (B, S, K, H, F, N_h, N_kv, D, N, E, k, V, c_i, c_o, n, n_0, M, P, I_g)
 _VALUES = (
@@ -85,14 +89,16 @@ POINTS: list[Point] = [dict(zip(_SYMBOLS, values, strict=True)) for values in _V
 """Different sizes at each point, so that a swap shows; odd ones, and sides from 512 to 1280."""
 
 ONE = sp.Integer(1)
+floats = partial(support.floats, dtype=torch.bfloat16)
+constants = partial(support.constants, dtype=torch.bfloat16)
 _RELATIVE = "bhwc,hkc->bhwk"
 _VECTOR = floats(B, S, H)
 
 
 def _bicubic(table: torch.Tensor, side: int) -> torch.Tensor:
-    channels_first = table.permute(0, 3, 1, 2)
+    channels_first = table.permute(0, 3, 1, 2).to(torch.float32)
     resized = nnf.interpolate(channels_first, (side, side), mode="bicubic", antialias=True)
-    return resized.permute(0, 2, 3, 1)
+    return resized.to(table.dtype).permute(0, 2, 3, 1)
 
 
 def _batched_linear(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -189,7 +195,7 @@ OPERATOR_CASES: dict[str, Case] = {
     "cast": Case(
         (_VECTOR,),
         lambda g, x: cast(g, x, width=FLOAT32_WIDTH),
-        lambda x: x.to(torch.float64),
+        lambda x: x.to(torch.float32),
     ),
     # Rows.
     "mean": Case((_VECTOR,), mean, lambda x: x.mean(-1, keepdim=True)),
@@ -208,7 +214,7 @@ OPERATOR_CASES: dict[str, Case] = {
         gradient=False,
     ),
     "softmax": Case(
-        (floats(B, N_h, S, N),),
+        (support.floats(B, N_h, S, N),),
         lambda g, x: softmax(g, x, width=FLOAT32_WIDTH),
         lambda x: x.softmax(-1),
     ),
@@ -232,7 +238,7 @@ OPERATOR_CASES: dict[str, Case] = {
     ),
     "index_arithmetic": Case(
         (integers(n, 1), integers(1, M)),
-        lambda g, a, b: index_arithmetic(g, a, b, width=FLOAT32_WIDTH),
+        lambda g, a, b: index_arithmetic(g, a, b, width=INDEX_WIDTH),
         lambda a, b: a - b,
         gradient=False,
     ),
@@ -281,24 +287,24 @@ OPERATOR_CASES: dict[str, Case] = {
         gradient=False,
     ),
     "mask": Case(
-        (_VECTOR, integers(B, S)),
+        (_VECTOR, marks(B, S)),
         mask,
-        lambda x, ids: x.masked_fill(ids.bool().unsqueeze(-1), 0),
+        lambda x, ids: x.masked_fill(ids.unsqueeze(-1), 0),
         gradient=False,
     ),
     "masked_scatter_backward": Case(
-        (_VECTOR, integers(B, S)),
+        (_VECTOR, marks(B, S)),
         lambda g, x, ids, rows: masked_scatter_backward(g, x, ids, shape=(rows, x.features)),
         lambda x, ids, rows: torch.ops.aten.masked_scatter_backward(
-            x, ids.bool().unsqueeze(-1), (rows, x.shape[-1])
+            x, ids.unsqueeze(-1), (rows, x.shape[-1])
         ),
         sizes=(N,),
         gradient=False,
     ),
     "masked_scatter": Case(
-        (_VECTOR, floats(B, N, H), integers(B, S)),
+        (_VECTOR, floats(B, N, H), marks(B, S)),
         masked_scatter,
-        lambda x, values, ids: x.masked_scatter(ids.bool().unsqueeze(-1), values),
+        lambda x, values, ids: x.masked_scatter(ids.unsqueeze(-1), values),
     ),
     "cache_append": Case(
         (constants(B, N_kv, K, D), constants(B, N_kv, S, D)),

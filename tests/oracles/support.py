@@ -45,19 +45,24 @@ class Given:
     gradient: bool = True
 
 
-def floats(*shape: Size) -> Given:
+def floats(*shape: Size, dtype: torch.dtype = torch.float32) -> Given:
     """Numbers that get a gradient."""
-    return Given(shape)
+    return Given(shape, dtype)
 
 
-def constants(*shape: Size) -> Given:
+def constants(*shape: Size, dtype: torch.dtype = torch.float32) -> Given:
     """Numbers that get no gradient, such as pixels."""
-    return Given(shape, gradient=False)
+    return Given(shape, dtype, gradient=False)
 
 
 def integers(*shape: Size) -> Given:
     """Token ids, positions or expert numbers."""
     return Given(shape, torch.long, gradient=False)
+
+
+def marks(*shape: Size) -> Given:
+    """Which rows are meant."""
+    return Given(shape, torch.bool, gradient=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +95,12 @@ def stated_graph(case: Case) -> tuple[Graph, tuple[Tensor, ...]]:
     """The graph of a case over formulas, and what came out."""
     graph = Graph()
     tensors = [
-        graph.input(f"input {i}", *given.shape, differentiable=given.gradient)
+        graph.input(
+            f"input {i}",
+            *given.shape,
+            width=sp.Integer(given.dtype.itemsize),
+            differentiable=given.gradient,
+        )
         for i, given in enumerate(case.given)
     ]
     results = _several(case.state(graph.root / "layer", *tensors, *case.sizes))

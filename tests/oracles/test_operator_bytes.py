@@ -1,0 +1,230 @@
+"""Bytes of every operator: stated for eager execution, and counted in torch, forward and backward.
+
+Equal to the byte at every point. Where torch moves something else than the one operator that is
+stated, the tables below say why, and how many bytes more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+
+import pytest
+import sympy as sp
+import torch
+
+from symcost.cost import Direction, as_rational
+from symcost.exact import Evaluator
+from symcost.execution import Execution, cost_of
+from symcost.operators import OPERATORS
+from symcost.symbols import (
+    ZERO,
+    B,
+    D,
+    E,
+    Expr,
+    F,
+    H,
+    I_g,
+    M,
+    N,
+    N_h,
+    P,
+    S,
+    c_i,
+    c_o,
+    k,
+    n,
+    n_0,
+    positive,
+    w_a,
+    w_kv,
+)
+from symcost.tensor import same
+from symcost.verify.byte_counter import count
+from tests.mistakes import changed_rule, mistakes, rules_of
+from tests.oracles.operator_cases import OPERATOR_CASES, POINTS
+from tests.oracles.support import Case, arguments, backward_graph, stated_graph
+
+FORWARD, BACKWARD = "forward", "backward"
+WIDTHS = {w_a: 2, w_kv: 2}
+
+Traffic = dict[Direction, Expr]
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Bytes that torch moves beyond what is stated, and why."""
+
+    reason: str
+    read: Expr = ZERO
+    written: Expr = ZERO
+
+
+def both(reason: str, moved: Expr) -> Beyond:
+    """As many bytes that torch reads beyond what is stated as it writes."""
+    return Beyond(reason, moved, moved)
+
+
+ONE_TOKEN = 1 - positive(S - 1)
+_VECTOR = 2 * B * S * H
+_WINDOWS = B * c_o * (sp.floor((n - 2) / 3) + 1) * (sp.floor((M - 4) / 3) + 1)
+_PADDED_WINDOWS = B * c_o * (sp.floor((n + 1) / 2) + 1) * (sp.floor((M - 1) / 2) + 1)
+
+ZEROS_FIRST = "torch writes zeros first, and reads them where it writes the whole once more"
+WIDER = "a gradient that is given is stated in the activations' width, but its result is in float32"
+IN_ONE = "torch makes all gradients in one operator, which reads once what several are stated to"
+A_CHAIN = "torch runs a chain of operators, each of which writes what the next one reads"
+
+BEYOND: dict[tuple[str, str], Beyond] = {
+    ("einsum along rows", FORWARD): both(
+        "of several sequences, torch brings one factor in the order of a batched product",
+        2 * B * n * M * D * positive(B - 1),
+    ),
+    ("conv2d in patches", BACKWARD): Beyond(
+        f"{IN_ONE}; it is given the weight also where pixels get no gradient",
+        read=2 * c_o * c_i * P**2 - 2 * B * c_o * sp.floor(I_g / P) ** 2,
+    ),
+    ("conv2d", BACKWARD): Beyond(IN_ONE, read=-2 * B * c_o * n * M),
+    ("conv2d with padding", BACKWARD): Beyond(IN_ONE, read=-2 * B * c_o * n**2),
+    ("conv2d with stride", BACKWARD): Beyond(IN_ONE, read=-2 * 2 * _WINDOWS),
+    ("conv2d with stride and padding", BACKWARD): Beyond(IN_ONE, read=-2 * 2 * _PADDED_WINDOWS),
+    ("grouped_linear", FORWARD): both(
+        "transformers copies for each row the weight of its expert, and makes the expert's number",
+        2 * B * k * F * H + 8 * B * k,
+    ),
+    ("grouped_linear", BACKWARD): Beyond(
+        f"each row has a copy of its expert's weight, and a gradient of it; {ZEROS_FIRST}",
+        read=2 * 2 * B * k * F * H + 8 * B * k,
+        written=2 * B * k * F * H + 2 * E * F * H,
+    ),
+    ("mul with repetition", BACKWARD): both(
+        "one token needs no sum over them", -_VECTOR * ONE_TOKEN
+    ),
+    ("square", BACKWARD): both(A_CHAIN, 2 * _VECTOR),
+    ("rsqrt", BACKWARD): both(A_CHAIN, 2 * _VECTOR),
+    ("cos", BACKWARD): both(A_CHAIN, 2 * _VECTOR),
+    ("sin", BACKWARD): both(A_CHAIN, _VECTOR),
+    ("cast", BACKWARD): Beyond(WIDER, read=_VECTOR),
+    ("mean", BACKWARD): Beyond(
+        "torch divides the gradient for each element, where the same one is stated to be repeated",
+        read=2 * B * S,
+        written=_VECTOR,
+    ),
+    ("sum_to a dimension of one", FORWARD): both(
+        "one token needs no sum over them", -_VECTOR * ONE_TOKEN
+    ),
+    ("softmax", BACKWARD): both(WIDER, 2 * B * N_h * S * N),
+    ("layer_norm", BACKWARD): Beyond(
+        f"{IN_ONE}; it is given the bias and the two figures of each row",
+        read=-3 * _VECTOR + 8 * B * S + 2 * H,
+    ),
+    ("pad", BACKWARD): Beyond(
+        "the counter takes the whole of what a negative padding cuts from",
+        read=2 * B * H * ((n + M) ** 2 - n**2),
+    ),
+    ("crop", BACKWARD): both("torch cuts one side after the other", 2 * B * n * (n + M) * H),
+    ("gather", BACKWARD): both(ZEROS_FIRST, 2 * N * H),
+    ("scatter", FORWARD): both(ZEROS_FIRST, 2 * N * H),
+    ("masked_scatter_backward", FORWARD): Beyond(
+        "the counter cannot know how many rows are marked and takes all of them",
+        read=_VECTOR - 2 * N * H,
+    ),
+    ("masked_scatter", BACKWARD): Beyond(
+        "the counter cannot know how many rows are marked and takes all of them",
+        read=_VECTOR - 2 * B * N * H,
+    ),
+    ("interpolate_bicubic", BACKWARD): both(
+        "torch casts the gradient to float32 and the result back", 4 * (n_0**2 + n**2) * H
+    ),
+    ("top_k", BACKWARD): both(ZEROS_FIRST, 2 * B * S * (E + k)),
+    ("combine", FORWARD): both(ZEROS_FIRST, 2 * B * H),
+}
+"""What a case moves in torch beyond what is stated, by its name and the pass."""
+
+PASSES = [
+    (name, pass_)
+    for name, case in OPERATOR_CASES.items()
+    for pass_ in (FORWARD, BACKWARD)
+    if pass_ == FORWARD or case.gradient
+]
+
+
+def graph_of(case: Case, pass_: str):
+    return backward_graph(case) if pass_ == BACKWARD else stated_graph(case)[0]
+
+
+def operators_of(name: str, pass_: str) -> list[str]:
+    """The operators that run in a pass of a case."""
+    operations = graph_of(OPERATOR_CASES[name], pass_).operations
+    return list(dict.fromkeys(operation.operator for operation in operations))
+
+
+def stated_bytes(case: Case, pass_: str) -> Traffic:
+    """What is stated for a pass of a case in bfloat16."""
+    cost = cost_of(graph_of(case, pass_), Execution.EAGER).bind(WIDTHS)
+    return {
+        Direction.READ: as_rational(cost.bytes_read),
+        Direction.WRITTEN: as_rational(cost.bytes_written),
+    }
+
+
+@cache
+def counted_bytes(name: str, pass_: str, index: int) -> dict[Direction, int]:
+    """What torch moves in a pass of a case, at the point of that number."""
+    case = OPERATOR_CASES[name]
+    given = arguments(case, POINTS[index])
+    run = _gradients(case, given) if pass_ == BACKWARD else lambda: case.run(*given)
+    moved = count(torch.nn.Identity(), run)
+    return {Direction.READ: moved.read.of(""), Direction.WRITTEN: moved.written.of("")}
+
+
+def _gradients(case: Case, given: list[torch.Tensor | int]):
+    """Runs the backward pass of a case, from the gradient of its first result."""
+    made = case.run(*given)
+    result = made[0] if isinstance(made, tuple) else made
+    gradient = torch.empty_like(result)
+    inputs = [x for x in given if isinstance(x, torch.Tensor) and x.requires_grad]
+    return lambda: torch.autograd.grad(result, inputs, gradient)
+
+
+def differences(stated: Traffic, name: str, pass_: str) -> dict[tuple[int, Direction], int]:
+    """What is stated beyond what was counted, by the number of the point."""
+    beyond = BEYOND.get((name, pass_), Beyond(""))
+    declared = {Direction.READ: beyond.read, Direction.WRITTEN: beyond.written}
+    off = {}
+    for index, point in enumerate(POINTS):
+        at, counted = Evaluator(point), counted_bytes(name, pass_, index)
+        for way, amount in stated.items():
+            off[index, way] = at(amount) + at(declared[way]) - counted[way]
+    return {where: by for where, by in off.items() if by}
+
+
+@pytest.mark.parametrize(("name", "pass_"), PASSES)
+def test_torch_moves_what_is_stated(name, pass_):
+    assert differences(stated_bytes(OPERATOR_CASES[name], pass_), name, pass_) == {}
+
+
+def test_every_exception_is_of_a_pass_that_is_compared():
+    assert BEYOND.keys() <= set(PASSES)
+
+
+def test_every_operator_is_compared():
+    assert set(chain.from_iterable(operators_of(*each) for each in PASSES)) == set(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("operator", "name", "pass_"),
+    [(operator, *each) for each in PASSES for operator in operators_of(*each)],
+)
+def test_each_mistake_in_what_an_operator_touches_is_noticed(operator, name, pass_):
+    """Those that leave the sums as they are go unnoticed here, but not by the counts by hand."""
+    case = OPERATOR_CASES[name]
+    right = stated_bytes(case, pass_)
+    rules = rules_of(operator, lambda: graph_of(replace(case), pass_))
+    for what, mistake in chain.from_iterable(mistakes(rule).items() for rule in rules):
+        with changed_rule(operator, mistake):
+            wrong = stated_bytes(replace(case), pass_)
+        if not all(same(wrong[way], right[way]) for way in right):
+            assert differences(wrong, name, pass_), what
