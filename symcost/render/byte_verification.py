@@ -54,19 +54,18 @@ def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
         ),
         Section(
             "Where stated and real bytes differ, each difference known to the byte",
-            ("why", "in", "operators", "modules × runs", "read", "written", "share of a module"),
+            ("why", "operators", "modules × runs", "read", "written", "share of a module"),
             [
                 (
                     known["reason"],
-                    _end_of(known["modules"]),
-                    known["operators"],
+                    f"{known['operators']} in {_end_of(known['modules'])}",
                     digits(known["times"]),
                     *(digits(known["bytes"][way]) for way in WAYS),
                     f"up to {known['largest_share']:.2%}",
                 )
                 for known in found["remaining"]
             ],
-            3,
+            2,
         ),
         Section(
             "Distinct experts that the real router makes a layer read",
@@ -104,9 +103,8 @@ def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
 
 
 def _end_of(path: str) -> str:
-    """The last four names of a module path."""
-    names = path.split(".")
-    return path if len(names) <= 4 else "…." + ".".join(names[-4:])
+    """The last three names of a module path."""
+    return ".".join(path.split(".")[-3:])
 
 
 def byte_summary(found: Mapping[str, Any]) -> Iterator[str]:
