@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 from symcost.graph import Scratch
@@ -20,6 +20,7 @@ Touched = dict[str, Expr]
 """What a rule touches, by place: elements of each read and each write, bytes of scratch."""
 
 Change = Callable[[Rule], Rule]
+T = TypeVar("T")
 
 
 def mistakes(rule: Rule) -> dict[str, Change]:
@@ -69,15 +70,17 @@ def _written(out: Out) -> list[Expr]:
 
 
 def _multiplied(place: str, factor: int, right: Touched) -> Touched:
-    return right | {place: factor * right[place]}
+    return {at: factor * amount if at == place else amount for at, amount in right.items()}
 
 
 def _exchanged(one: str, other: str, right: Touched) -> Touched:
+    if not {one, other} <= right.keys():
+        return right
     return right | {one: right[other], other: right[one]}
 
 
 def _misstated(change: Callable[[Touched], Touched], rule: Rule) -> Rule:
-    """A rule that states to touch what the change makes of it."""
+    """A rule that states to touch something else."""
     wrong = change(touched(rule))
     writes = iter([amount for place, amount in wrong.items() if place.startswith("write")])
     return replace(
@@ -105,14 +108,18 @@ def changed_rule(operator: str, change: Change) -> Iterator[None]:
         yield
 
 
-def rules_of(operator: str, run: Callable[[], Any]) -> list[Rule]:
-    """What the rule of an operator states where it runs."""
-    seen: list[Rule] = []
+def under_each_mistake(operator: str, run: Callable[[], T]) -> Iterator[tuple[str, T]]:
+    """What comes of a run with each mistake in what an operator touches there, one at a time."""
+    seen: dict[str, Change] = {}
 
     def note(rule: Rule) -> Rule:
-        seen.append(rule)
+        seen.update(mistakes(rule))
         return rule
 
     with changed_rule(operator, note):
         run()
-    return seen
+    assert seen
+    for name, mistake in seen.items():
+        with changed_rule(operator, mistake):
+            wrong = run()
+        yield name, wrong

@@ -16,10 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache, UnlimitedOcrConfig
 
 from symcost.autodiff import backward
+from symcost.cost import Direction, as_rational
 from symcost.exact import Evaluator
+from symcost.execution import Execution, cost_of
 from symcost.graph import Graph
 from symcost.loops import times
-from symcost.symbols import Size, as_expr
+from symcost.symbols import Expr, Size, as_expr, w_a, w_kv, w_w
 from symcost.tensor import Tensor
 from symcost.verify.port import port as real_port
 
@@ -162,6 +164,15 @@ def arguments(case: Case, point: Point) -> list[torch.Tensor | int]:
     return [*tensors, *(at(as_expr(size)) for size in case.sizes)]
 
 
+def eager_bytes(graph: Graph) -> dict[Direction, Expr]:
+    """What a graph in bfloat16 is stated to move where every operator is a kernel."""
+    cost = cost_of(graph, Execution.EAGER).bind(dict.fromkeys((w_w, w_a, w_kv), 2))
+    return {
+        Direction.READ: as_rational(cost.bytes_read),
+        Direction.WRITTEN: as_rational(cost.bytes_written),
+    }
+
+
 def count_of(run: Callable[[], Any]) -> Count:
     """What torch counts while something runs."""
     with FlopCounterMode(display=False) as counter:
@@ -183,12 +194,20 @@ def port(config: UnlimitedOcrConfig, device: str = "meta") -> Any:
 
 
 def cache_of(
-    cached: int, batch: int, kv_heads: int, head_size: int, *, layers: int = 1
+    cached: int,
+    batch: int,
+    kv_heads: int,
+    head_size: int,
+    *,
+    layers: int = 1,
+    dtype: torch.dtype = torch.float32,
 ) -> DynamicCache:
     """The real cache with so many tokens in each layer."""
     past = DynamicCache()
     for layer in range(layers):
-        keys, values = torch.empty(2, batch, kv_heads, cached, head_size, device="meta")
+        keys, values = torch.empty(
+            2, batch, kv_heads, cached, head_size, dtype=dtype, device="meta"
+        )
         past.update(keys, values, layer)
     return past
 

@@ -14,9 +14,8 @@ import pytest
 import sympy as sp
 import torch
 
-from symcost.cost import Direction, as_rational
+from symcost.cost import Direction
 from symcost.exact import Evaluator
-from symcost.execution import Execution, cost_of
 from symcost.operators import OPERATORS
 from symcost.symbols import (
     ZERO,
@@ -38,19 +37,20 @@ from symcost.symbols import (
     n,
     n_0,
     positive,
-    w_a,
-    w_kv,
 )
 from symcost.tensor import same
 from symcost.verify.byte_counter import count
-from tests.mistakes import changed_rule, mistakes, rules_of
+from tests.mistakes import under_each_mistake
 from tests.oracles.operator_cases import OPERATOR_CASES, POINTS
-from tests.oracles.support import Case, arguments, backward_graph, stated_graph
+from tests.oracles.support import (
+    Case,
+    arguments,
+    backward_graph,
+    eager_bytes,
+    stated_graph,
+)
 
 FORWARD, BACKWARD = "forward", "backward"
-WIDTHS = {w_a: 2, w_kv: 2}
-
-Traffic = dict[Direction, Expr]
 
 
 @dataclass(frozen=True)
@@ -161,15 +161,6 @@ def operators_of(name: str, pass_: str) -> list[str]:
     return list(dict.fromkeys(operation.operator for operation in operations))
 
 
-def stated_bytes(case: Case, pass_: str) -> Traffic:
-    """What is stated for a pass of a case in bfloat16."""
-    cost = cost_of(graph_of(case, pass_), Execution.EAGER).bind(WIDTHS)
-    return {
-        Direction.READ: as_rational(cost.bytes_read),
-        Direction.WRITTEN: as_rational(cost.bytes_written),
-    }
-
-
 @cache
 def counted_bytes(name: str, pass_: str, index: int) -> dict[Direction, int]:
     """What torch moves in a pass of a case, at the point of that number."""
@@ -189,7 +180,9 @@ def _gradients(case: Case, given: list[torch.Tensor | int]):
     return lambda: torch.autograd.grad(result, inputs, gradient)
 
 
-def differences(stated: Traffic, name: str, pass_: str) -> dict[tuple[int, Direction], int]:
+def differences(
+    stated: dict[Direction, Expr], name: str, pass_: str
+) -> dict[tuple[int, Direction], int]:
     """What is stated beyond what was counted, by the number of the point."""
     beyond = BEYOND.get((name, pass_), Beyond(""))
     declared = {Direction.READ: beyond.read, Direction.WRITTEN: beyond.written}
@@ -203,7 +196,7 @@ def differences(stated: Traffic, name: str, pass_: str) -> dict[tuple[int, Direc
 
 @pytest.mark.parametrize(("name", "pass_"), PASSES)
 def test_torch_moves_what_is_stated(name, pass_):
-    assert differences(stated_bytes(OPERATOR_CASES[name], pass_), name, pass_) == {}
+    assert differences(eager_bytes(graph_of(OPERATOR_CASES[name], pass_)), name, pass_) == {}
 
 
 def test_every_exception_is_of_a_pass_that_is_compared():
@@ -221,10 +214,9 @@ def test_every_operator_is_compared():
 def test_each_mistake_in_what_an_operator_touches_is_noticed(operator, name, pass_):
     """Those that leave the sums as they are go unnoticed here, but not by the counts by hand."""
     case = OPERATOR_CASES[name]
-    right = stated_bytes(case, pass_)
-    rules = rules_of(operator, lambda: graph_of(replace(case), pass_))
-    for what, mistake in chain.from_iterable(mistakes(rule).items() for rule in rules):
-        with changed_rule(operator, mistake):
-            wrong = stated_bytes(replace(case), pass_)
+    right = eager_bytes(graph_of(case, pass_))
+    for mistake, wrong in under_each_mistake(
+        operator, lambda: eager_bytes(graph_of(replace(case), pass_))
+    ):
         if not all(same(wrong[way], right[way]) for way in right):
-            assert differences(wrong, name, pass_), what
+            assert differences(wrong, name, pass_), mistake
