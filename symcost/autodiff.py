@@ -31,7 +31,8 @@ def backward(graph: Graph) -> Graph:
 
     for output in graph.outputs:
         if output.differentiable:
-            give(output, result.input(f"gradient of {output.name}", *output.shape))
+            name = f"gradient of {output.name}"
+            give(output, result.input(name, *output.shape, width=output.width))
     while pending:
         _, tensor = heapq.heappop(pending)
         scope = _scope(result, tensor, producer.get(tensor))

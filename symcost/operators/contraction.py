@@ -138,7 +138,7 @@ def conv2d_grad(dy: Tensor, other: Tensor, wanted: Tensor, *, macs: Expr) -> Rul
     return Rule(out=(Out(wanted.shape, dy.width),), reads=(dy, other), macs=macs)
 
 
-@operator(torch="aten.bmm per chosen expert, aten._grouped_mm")
+@operator(torch="aten.mm per chosen expert, aten._grouped_mm")
 def grouped_linear(x: Tensor, weight: Tensor, *, experts: Expr) -> Rule:
     """Product of each row (p, i) with the weight of its expert, one of (e, o, i).
 
@@ -169,7 +169,7 @@ def grouped_linear(x: Tensor, weight: Tensor, *, experts: Expr) -> Rule:
     )
 
 
-@operator(torch="aten.bmm per chosen expert")
+@operator(torch="aten.mm per chosen expert")
 def grouped_grad(dy: Tensor, x: Tensor, *, shape: tuple[Expr, ...], experts: Expr) -> Rule:
     """Gradient of the experts' weights (e, o, i): written for the experts that were chosen."""
     _, outer, inner = shape

@@ -84,7 +84,7 @@ def weigh(values: Tensor, weights: Tensor, ids: Tensor, places: Tensor) -> Rule:
     )
 
 
-@operator(torch="aten.index_add", flops=1, unit="element that is added", reason="one addition")
+@operator(torch="aten.index_add_", flops=1, unit="element that is added", reason="one addition")
 def combine(values: Tensor, chosen: Tensor) -> Rule:
     """Sum the results of a token's experts: (p, h) and the choices (t, k) give (t, h).
 

@@ -71,6 +71,11 @@ def _added(given: list[torch.Tensor], _: list[torch.Tensor]) -> int:
     return stored_bytes(ids) + 2 * stored_bytes(rows)
 
 
+def _all_but_the_first(given: list[torch.Tensor], _: list[torch.Tensor]) -> int:
+    """What is written over another tensor, which is given first."""
+    return _everything(given[1:], [])
+
+
 def _all_made(_: list[torch.Tensor], made: list[torch.Tensor]) -> int:
     return sum(map(stored_bytes, _different(made)))
 
@@ -83,6 +88,7 @@ READS: Mapping[Any, Callable[[list[torch.Tensor], list[torch.Tensor]], int]] = {
     aten.embedding: _rows,
     aten.index: _picked,
     aten.index_add_: _added,
+    **dict.fromkeys((aten.fill_, aten.zero_, aten.copy_), _all_but_the_first),
     **dict.fromkeys((aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like), _nothing),
     **dict.fromkeys((aten.new_empty, aten.new_empty_strided), _nothing),
     **dict.fromkeys((aten.new_zeros, aten.new_ones, aten.new_full), _nothing),

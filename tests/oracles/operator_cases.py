@@ -75,7 +75,7 @@ from symcost.symbols import (
     w_kv,
 )
 from tests.oracles import support
-from tests.oracles.support import Case, Point, integers, marks
+from tests.oracles.support import Case, Point, choices, integers, marks
 
 _SYMBOLS = (B, S, K, H, F, N_h, N_kv, D, N, E, k, V, c_i, c_o, n, n_0, M, P, I_g)
 _VALUES = (
@@ -83,7 +83,7 @@ _VALUES = (
     (1, 3, 63, 48, 129, 5, 2, 64, 31, 4, 6, 101, 3, 8, 33, 27, 7, 10, 576),
     (3, 129, 1, 64, 96, 12, 6, 32, 257, 8, 2, 99, 16, 24, 40, 64, 14, 16, 640),
     (5, 7, 400, 768, 3072, 8, 1, 96, 785, 64, 6, 1000, 3, 768, 64, 20, 16, 13, 1024),
-    (4, 577, 17, 1280, 896, 10, 2, 128, 901, 16, 3, 515, 256, 512, 79, 127, 5, 14, 1280),
+    (4, 577, 17, 1280, 896, 10, 2, 128, 901, 16, 3, 515, 256, 512, 79, 127, 12, 14, 1280),
 )
 POINTS: list[Point] = [dict(zip(_SYMBOLS, values, strict=True)) for values in _VALUES]
 """Different sizes at each point, so that a swap shows; odd ones, and sides from 512 to 1280."""
@@ -101,32 +101,54 @@ def _bicubic(table: torch.Tensor, side: int) -> torch.Tensor:
     return resized.to(table.dtype).permute(0, 2, 3, 1)
 
 
-def _batched_linear(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Each row by the weight of its expert, gathered: transformers' batched_mm."""
-    numbers = rows.new_zeros(len(rows), dtype=torch.long)
-    return torch.bmm(weight[numbers], rows.unsqueeze(-1)).squeeze(-1)
-
-
-def _index_add(values: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    result = values.new_zeros(len(numbers), values.shape[-1])
-    return result.index_add(0, numbers.reshape(-1), values)
-
-
 def _index_put(values: torch.Tensor, ids: torch.Tensor, rows: int) -> torch.Tensor:
     return values.new_zeros(rows, values.shape[-1]).index_put((ids,), values)
 
 
-def _by_expert(numbers: torch.Tensor, experts: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """As transformers' loop over experts does it; it does not know how many it finds."""
-    pairs = numbers.new_zeros(*numbers.shape, experts).scatter(-1, numbers.unsqueeze(-1), 1)
-    _, places, tokens = torch.nonzero_static(pairs.permute(2, 1, 0), size=numbers.numel()).T
-    return tokens.reshape(numbers.shape), places.reshape(numbers.shape)
+# What follows is one step of the loop over experts in transformers' UnlimitedOcrTextExperts. Where
+# it does not matter which rows an expert has, they are those that come first.
 
 
-def _weighed(
+def _linear_of_each(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Rows for all experts, of which the first ones have a row more than the others."""
+    each, more = divmod(len(rows), len(weight))
+    parts = rows.split([each + (number < more) for number in range(len(weight))])
+    return torch.cat([nnf.linear(*pair) for pair in zip(parts, weight, strict=True)])
+
+
+def _sort_by_expert(numbers: torch.Tensor, experts: int) -> tuple[torch.Tensor, torch.Tensor]:
+    mask = nnf.one_hot(numbers, num_classes=experts + 1).permute(2, 1, 0)
+    hit = torch.greater(mask.sum(dim=(-1, -2)), 0).nonzero()
+    found = []
+    for (number,) in hit:
+        assert number != experts
+        found.append(torch.where(mask[number]))
+        int(number), int(number)  # by which both weights of the expert are picked
+    places, tokens = (torch.cat(parts).reshape(numbers.shape) for parts in zip(*found, strict=True))
+    return tokens, places
+
+
+def _dispatch(x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """As many rows for each expert as there are tokens."""
+    return torch.cat([x[of_one] for of_one in ids.split(len(x))])
+
+
+def _weigh(
     values: torch.Tensor, weights: torch.Tensor, tokens: torch.Tensor, places: torch.Tensor
 ) -> torch.Tensor:
-    return values * weights[tokens.reshape(-1), places.reshape(-1), None]
+    each = len(weights)
+    parts = zip(
+        values.split(each), tokens.view(-1).split(each), places.view(-1).split(each), strict=True
+    )
+    return torch.cat([(own * weights[t, i, None]).to(own.dtype) for own, t, i in parts])
+
+
+def _combine(values: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    each = len(tokens)
+    result = values.new_zeros(each, values.shape[-1])
+    for own, t in zip(values.split(each), tokens.view(-1).split(each), strict=True):
+        result.index_add_(0, t, own)
+    return result
 
 
 OPERATOR_CASES: dict[str, Case] = {
@@ -176,7 +198,7 @@ OPERATOR_CASES: dict[str, Case] = {
     "grouped_linear": Case(
         (floats(B * k, H), floats(E, F, H)),
         lambda g, x, w: grouped_linear(g, x, w, experts=E),
-        _batched_linear,
+        _linear_of_each,
     ),
     # Elements.
     "add": Case((_VECTOR, _VECTOR), add, torch.add),
@@ -334,15 +356,15 @@ OPERATOR_CASES: dict[str, Case] = {
         sizes=(k,),
     ),
     "sort_by_expert": Case(
-        (integers(B, k),),
+        (choices(B, k),),
         lambda g, numbers, experts: sort_by_expert.outputs(g, numbers, experts=experts, hit=k),
-        _by_expert,
-        sizes=(E,),
+        _sort_by_expert,
+        sizes=(E + k,),
         gradient=False,
     ),
-    "dispatch": Case((floats(B, H), integers(B * k)), dispatch, lambda x, ids: x[ids]),
+    "dispatch": Case((floats(B, H), integers(B * k)), dispatch, _dispatch),
     "weigh": Case(
-        (floats(B * k, H), floats(B, k), integers(B, k), integers(B, k)), weigh, _weighed
+        (floats(B * k, H), support.floats(B, k), integers(B, k), integers(B, k)), weigh, _weigh
     ),
-    "combine": Case((floats(B * k, H), integers(B, k)), combine, _index_add),
+    "combine": Case((floats(B * k, H), integers(B, k)), combine, _combine),
 }

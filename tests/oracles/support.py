@@ -6,7 +6,7 @@ Either side ends in a `Count`, and counts are compared with `==`: integers, with
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -40,11 +40,24 @@ class Count:
 
 @dataclass(frozen=True)
 class Given:
-    """An input of a computation."""
+    """An input of a computation.
+
+    Parameters
+    ----------
+    shape : tuple of int or sympy.Expr
+        Its shape.
+    dtype : torch.dtype
+        What its elements are.
+    gradient : bool
+        Whether it gets a gradient.
+    make : callable, optional
+        Makes it of its sizes in real memory, where it matters what it holds.
+    """
 
     shape: tuple[Size, ...]
     dtype: torch.dtype = torch.float32
     gradient: bool = True
+    make: Callable[..., torch.Tensor] | None = None
 
 
 def floats(*shape: Size, dtype: torch.dtype = torch.float32) -> Given:
@@ -60,6 +73,13 @@ def constants(*shape: Size, dtype: torch.dtype = torch.float32) -> Given:
 def integers(*shape: Size) -> Given:
     """Token ids, positions or expert numbers."""
     return Given(shape, torch.long, gradient=False)
+
+
+def choices(*shape: Size) -> Given:
+    """Expert numbers (t, k) that are held: all tokens choose the same experts in the same order."""
+    return replace(
+        integers(*shape), make=lambda tokens, count: torch.arange(count).repeat(tokens, 1)
+    )
 
 
 def marks(*shape: Size) -> Given:
@@ -150,18 +170,16 @@ def counted_backward(case: Case, point: Point) -> Count:
 
 
 def arguments(case: Case, point: Point) -> list[torch.Tensor | int]:
-    """What torch runs on: tensors without memory, and numbers."""
+    """What torch runs on: tensors, without memory where none is needed, and numbers."""
     at = Evaluator(point)
-    tensors = [
-        torch.empty(
-            [at(as_expr(size)) for size in given.shape],
-            dtype=given.dtype,
-            device="meta",
-            requires_grad=given.gradient,
-        )
-        for given in case.given
-    ]
+    tensors = [_tensor(given, [at(as_expr(size)) for size in given.shape]) for given in case.given]
     return [*tensors, *(at(as_expr(size)) for size in case.sizes)]
+
+
+def _tensor(given: Given, sizes: list[int]) -> torch.Tensor:
+    if given.make is not None:
+        return given.make(*sizes)
+    return torch.empty(sizes, dtype=given.dtype, device="meta", requires_grad=given.gradient)
 
 
 def eager_bytes(graph: Graph) -> dict[Direction, Expr]:

@@ -95,6 +95,22 @@ def test_what_is_made_after_the_likeness_of_a_tensor_reads_nothing_of_it(make, w
     assert bytes_of(lambda: make(x)) == (0, written)
 
 
+@pytest.mark.parametrize(
+    ("write", "read"),
+    [
+        (lambda x: x.zero_(), 0),
+        (lambda x: x.fill_(2), 0),
+        (lambda x: x.fill_(empty(1)[0]), 4),
+        (lambda x: x.copy_(empty(3, 2)), 24),
+        (lambda x: x.copy_(empty(2)), 8),
+        (lambda x: x.copy_(x), 12),
+    ],
+)
+def test_what_is_written_over_a_tensor_reads_nothing_of_it(write, read):
+    x = empty(3, 2, dtype=torch.bfloat16)
+    assert bytes_of(lambda: write(x)) == (read, 12)
+
+
 def test_bytes_are_booked_at_every_module_around_an_operator():
     model = torch.nn.Sequential(torch.nn.Linear(5, 7, device="meta"), torch.nn.SiLU())
     x = empty(3, 5)

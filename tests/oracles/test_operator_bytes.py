@@ -28,7 +28,6 @@ from symcost.symbols import (
     I_g,
     M,
     N,
-    N_h,
     P,
     S,
     c_i,
@@ -69,12 +68,15 @@ def both(reason: str, moved: Expr) -> Beyond:
 
 ONE_TOKEN = 1 - positive(S - 1)
 _VECTOR = 2 * B * S * H
+_TOKENS = 2 * B * H
+_PAIRS = 2 * B * k * H
 _WINDOWS = B * c_o * (sp.floor((n - 2) / 3) + 1) * (sp.floor((M - 4) / 3) + 1)
 _PADDED_WINDOWS = B * c_o * (sp.floor((n + 1) / 2) + 1) * (sp.floor((M - 1) / 2) + 1)
 
 ZEROS_FIRST = "torch writes zeros first, and reads them where it writes the whole once more"
-WIDER = "a gradient that is given is stated in the activations' width, but its result is in float32"
 IN_ONE = "torch makes all gradients in one operator, which reads once what several are stated to"
+TOGETHER = "the loop has the rows of each expert apart, and the case puts them together"
+OF_EACH = "the loop has a gradient of the whole for each expert, of zeros, and adds them all"
 A_CHAIN = "torch runs a chain of operators, each of which writes what the next one reads"
 
 BEYOND: dict[tuple[str, str], Beyond] = {
@@ -90,15 +92,8 @@ BEYOND: dict[tuple[str, str], Beyond] = {
     ("conv2d with padding", BACKWARD): Beyond(IN_ONE, read=-2 * B * c_o * n**2),
     ("conv2d with stride", BACKWARD): Beyond(IN_ONE, read=-2 * 2 * _WINDOWS),
     ("conv2d with stride and padding", BACKWARD): Beyond(IN_ONE, read=-2 * 2 * _PADDED_WINDOWS),
-    ("grouped_linear", FORWARD): both(
-        "transformers copies for each row the weight of its expert, and makes the expert's number",
-        2 * B * k * F * H + 8 * B * k,
-    ),
-    ("grouped_linear", BACKWARD): Beyond(
-        f"each row has a copy of its expert's weight, and a gradient of it; {ZEROS_FIRST}",
-        read=2 * 2 * B * k * F * H + 8 * B * k,
-        written=2 * B * k * F * H + 2 * E * F * H,
-    ),
+    ("grouped_linear", FORWARD): both(TOGETHER, 2 * B * k * F),
+    ("grouped_linear", BACKWARD): both(TOGETHER, _PAIRS + 2 * E * F * H),
     ("mul with repetition", BACKWARD): both(
         "one token needs no sum over them", -_VECTOR * ONE_TOKEN
     ),
@@ -106,7 +101,6 @@ BEYOND: dict[tuple[str, str], Beyond] = {
     ("rsqrt", BACKWARD): both(A_CHAIN, 2 * _VECTOR),
     ("cos", BACKWARD): both(A_CHAIN, 2 * _VECTOR),
     ("sin", BACKWARD): both(A_CHAIN, _VECTOR),
-    ("cast", BACKWARD): Beyond(WIDER, read=_VECTOR),
     ("mean", BACKWARD): Beyond(
         "torch divides the gradient for each element, where the same one is stated to be repeated",
         read=2 * B * S,
@@ -115,7 +109,6 @@ BEYOND: dict[tuple[str, str], Beyond] = {
     ("sum_to a dimension of one", FORWARD): both(
         "one token needs no sum over them", -_VECTOR * ONE_TOKEN
     ),
-    ("softmax", BACKWARD): both(WIDER, 2 * B * N_h * S * N),
     ("layer_norm", BACKWARD): Beyond(
         f"{IN_ONE}; it is given the bias and the two figures of each row",
         read=-3 * _VECTOR + 8 * B * S + 2 * H,
@@ -139,7 +132,22 @@ BEYOND: dict[tuple[str, str], Beyond] = {
         "torch casts the gradient to float32 and the result back", 4 * (n_0**2 + n**2) * H
     ),
     ("top_k", BACKWARD): both(ZEROS_FIRST, 2 * B * S * (E + k)),
-    ("combine", FORWARD): both(ZEROS_FIRST, 2 * B * H),
+    ("sort_by_expert", FORWARD): both(TOGETHER, 2 * 8 * B * k),
+    ("dispatch", FORWARD): both(TOGETHER, _PAIRS),
+    ("dispatch", BACKWARD): Beyond(
+        OF_EACH, read=_TOKENS * (3 * k - 2), written=_TOKENS * (3 * k - 2)
+    ),
+    ("weigh", FORWARD): both(TOGETHER, _PAIRS),
+    ("weigh", BACKWARD): Beyond(
+        f"{OF_EACH}; torch casts to float32, and back; {TOGETHER}",
+        read=7 * _PAIRS + 4 * B * k * (3 * k + 3),
+        written=6 * _PAIRS + B * k * (12 * k - 2),
+    ),
+    ("combine", BACKWARD): Beyond(
+        f"the counter takes the whole of what rows are selected from; {TOGETHER}",
+        read=_TOKENS * (k - 1) + _PAIRS,
+        written=_PAIRS,
+    ),
 }
 """What a case moves in torch beyond what is stated, by its name and the pass."""
 
