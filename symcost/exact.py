@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TypeAlias, cast
@@ -52,6 +53,25 @@ _NODES: dict[type[sp.Basic], Callable[[list[Number]], Number]] = {
 
 def _whole(value: Number) -> Number:
     return value.numerator if value.denominator == 1 else value
+
+
+_RATIONAL = re.compile(r"-?\d{1,20}(\.\d{1,20}|/\d{1,20})?", re.ASCII)
+
+
+def rational(text: str) -> Fraction:
+    """A number as a person writes it, such as 2, 0.55 or 1/2; nothing else.
+
+    Raises
+    ------
+    ValueError
+        It is none, or has a denominator of zero.
+    """
+    if not _RATIONAL.fullmatch(text):
+        raise ValueError(text)
+    try:
+        return Fraction(text)
+    except ZeroDivisionError:
+        raise ValueError(text) from None
 
 
 class Evaluator:

@@ -12,12 +12,11 @@ import sympy as sp
 from symcost.execution import Execution, cost_of
 from symcost.graph import Fusion, Graph
 from symcost.layers import kernels
+from symcost.layers.kernels import FUSIONS
 from symcost.models.deepseek_ocr.decoder import decoder_layer
 from symcost.models.deepseek_ocr.vision import clip_layer
 from symcost.symbols import B, K, N, S, U, w_a, w_kv, w_w
 from tests.laws.graphs import GRAPHS, MODEL_GRAPHS, PUBLISHED, graph
-
-FUSIONS = [value for value in vars(kernels).values() if isinstance(value, Fusion)]
 
 DECODER_ROWS = B * S * 1280 * w_a
 CLIP_ROWS = B * N * 1024 * w_a
@@ -70,9 +69,9 @@ class TestDeclared:
             assert fusion.source.strip()
 
     def test_names_are_unique_and_those_of_the_module(self):
-        names = {name.lower(): value for name, value in vars(kernels).items() if name.isupper()}
-        assert list(names.values()) == FUSIONS
-        assert list(names) == [fusion.name for fusion in FUSIONS]
+        named = {name: x for name, x in vars(kernels).items() if isinstance(x, Fusion)}
+        assert tuple(named.values()) == FUSIONS
+        assert [name.lower() for name in named] == [fusion.name for fusion in FUSIONS]
 
     def test_the_model_uses_each_of_them_and_no_other(self):
         used = {

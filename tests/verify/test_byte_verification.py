@@ -17,9 +17,15 @@ from symcost.models.deepseek_ocr.workload import Workload
 from symcost.render.byte_verification import byte_markdown, byte_sections, byte_summary
 from symcost.stages import Stage
 from symcost.verify import byte_verification
-from symcost.verify.byte_verification import Bench, ByteVerification, mutants, verify_bytes
+from symcost.verify.byte_verification import (
+    Bench,
+    ByteVerification,
+    Peak,
+    mutants,
+    verify_bytes,
+)
+from symcost.verify.eager import digest
 from symcost.verify.grid import FULL_BYTES, QUICK_BYTES, ByteGrid, page, text
-from symcost.verify.traffic import digest
 
 torch.set_num_threads(1)
 
@@ -29,7 +35,7 @@ TINY = ByteGrid(
     prefill=(text(2, 3), text(1, 2, 3)),
     decode=(text(2, 1, 3),),
     experts=(2,),
-    peaks=(),
+    peaks=((Stage.PREFILL, text(2, 3)),),
     router=(1, 2),
 )
 PIECE = text(2, 3, 4)
@@ -89,14 +95,16 @@ SCHEMA = record(
             most=COUNT,
         )
     ),
-    peaks={"type": "array"},
+    peaks=several(
+        record(stage=TEXT, sizes=TEXT, path=TEXT, stated=COUNT, measured=COUNT, measured_at=TEXT)
+    ),
     mutants=record(made=COUNT, survivors=several(TEXT)),
     grid=record(
         vision=several({"type": "object"}),
         prefill=several({"type": "object"}),
         decode=several({"type": "object"}),
         experts=several(COUNT),
-        peaks={"type": "array"},
+        peaks=several({"type": "object"}),
         router=several(COUNT),
     ),
 )
@@ -167,8 +175,8 @@ class TestGreen:
     def test_progress_is_told(self, told):
         done = [number for _, number, _ in told]
         assert done == sorted(done)
-        assert told[-1] == ("done", 7, 7)  # five runs, the router and the mutants
-        assert {total for _, _, total in told} == {7}
+        assert told[-1] == ("done", 8, 8)  # five runs, a peak, the router and the mutants
+        assert {total for _, _, total in told} == {8}
 
     def test_its_object_has_one_shape(self, result):
         found = json.loads(json.dumps(result.as_dict()))
@@ -198,6 +206,10 @@ class TestGreen:
         assert byte_tables(found, FILE_WIDTH).renderables
 
 
+def twice(operation):
+    return replace(operation, writes=operation.writes * 2)
+
+
 class TestRed:
     @pytest.mark.usefixtures("without_mutants")
     def test_the_first_run_that_differs_ends_it(self, change_rule):
@@ -221,18 +233,36 @@ class TestRed:
         (problem,) = verify_bytes(grid=replace(NOTHING, router=(2,))).problems
         assert problem == str(fewer)
 
+    def test_a_peak_that_is_not_near(self, monkeypatch, result):
+        """Within a twentieth of what is measured, above or below it."""
+        (right,) = result.peaks
+        assert right.is_near
+        near = {
+            stated: replace(right, stated=stated, measured=1000).is_near
+            for stated in (949, 950, 1000, 1050, 1051)
+        }
+        assert near == {949: False, 950: True, 1000: True, 1050: True, 1051: False}
+        wrong = replace(right, stated=2 * right.measured)
+        monkeypatch.setattr(Bench, "peak", lambda *_: wrong)
+        monkeypatch.setattr(Bench, "touched", lambda *_: ())
+        monkeypatch.setattr(byte_verification, "mutants", lambda *_: iter(()))
+        (problem,) = verify_bytes(grid=replace(NOTHING, peaks=TINY.peaks)).problems
+        assert problem == str(wrong)
+        assert isinstance(wrong, Peak)
+        for told in (wrong.path, wrong.place, f"{wrong.stated:,}", f"{wrong.measured:,}"):
+            assert told in problem
+
     def test_an_unknown_model(self):
         with pytest.raises(InputError, match="model is 'gpt-5'; allowed: deepseek-ocr"):
             verify_bytes("gpt-5", grid=TINY)
 
     def test_the_fingerprint_changes_with_a_byte(self, bench):
-        before = digest(bench.shares)
-        assert digest(Bench("deepseek-ocr").shares) == before
-        shares = {key: list(each) for key, each in bench.shares.items()}
-        last = shares[Stage.DECODE, False].pop()
-        assert digest(shares) != before
-        shares[Stage.DECODE, False].append(replace(last, amount=last.amount + 1))
-        assert digest(shares) != before
+        step = (Stage.DECODE, False)
+        *others, head = bench.graphs[step]
+        before = digest({step: (*others, head)})
+        assert digest({step: bench.graphs[step]}) == before
+        for of in (replace(head, operations=[]), byte_verification._changed(head, "linear", twice)):
+            assert digest({step: (*others, of)}) != before
 
 
 class TestMutants:

@@ -14,6 +14,7 @@ from symcost.operators import OPERATORS
 from symcost.stages import Stage
 from symcost.verify import byte_counter, operator_classes
 from symcost.verify.byte_verification import Bench, ByteVerification
+from symcost.verify.eager import eager_shares
 from symcost.verify.grid import QUICK_BYTES, page, text
 from symcost.verify.operator_classes import (
     CLASSES,
@@ -22,7 +23,7 @@ from symcost.verify.operator_classes import (
     class_of_rule,
     class_of_torch,
 )
-from symcost.verify.traffic import Observation, disagreeing, eager_shares, gaps, known_more
+from symcost.verify.traffic import Observation, disagreeing, gaps, known_more
 
 torch.set_num_threads(1)
 
@@ -41,8 +42,8 @@ def seen(bench):
     return {
         # A view of CLIP's trained side, and two tiles of one feature in one column.
         "page of one": bench.decode(PREFILL, page(1024, 1, (1, 2), tile=64)),
-        # Two pages put together.
-        "pages": bench.decode(PREFILL, page(128, 2)),
+        # Two pages put together, of 28 x 28 patches: four whole windows.
+        "pages": bench.decode(PREFILL, page(448, 2)),
         # A view of 4 x 4 patches is a single window.
         "window": bench.see(page(64, 1)),
         "text": bench.decode(PREFILL, text(2, 3)),

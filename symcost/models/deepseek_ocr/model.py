@@ -338,6 +338,7 @@ def get_generation_cost(
     prefill = get_prefill_cost(model, context_len=context_len, batch_size=batch_size)
     model.start_decode(SyntheticKVCache(batch_size, K))
     steps = over_tokens(model.get_forward_cost(), new_tokens).bind({K: context_len})
+    model.start_decode(SyntheticKVCache(batch_size, context_len + as_expr(new_tokens)))
     return StageCost.together(prefill=prefill, decode=steps)
 
 

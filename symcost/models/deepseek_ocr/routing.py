@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import ClassVar, TypeAlias
 import sympy as sp
 
 from symcost.errors import InputError
+from symcost.exact import rational
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.symbols import Expr, Size, U, as_expr
 
@@ -54,8 +56,8 @@ class Routing:
             if given in list(Assumption):
                 return Assumption(given)
             try:
-                fraction = Fraction(given)
-            except (ValueError, ZeroDivisionError):
+                fraction = rational(given)
+            except ValueError:
                 fraction = Fraction()
             if not 0 < fraction <= 1:
                 raise InputError(f"experts is {text!r}; {allowed}")
@@ -114,11 +116,12 @@ def touched(assumed: Touched, tokens: Size, config: DecoderConfig) -> Expr:
 
 def _expected(experts: int, chosen: int, weights: int, tokens: Expr) -> Expr:
     """The expectation E (1 - (1 - k/E)^n), which from some n on is E in whole weights."""
-    missed = Fraction(experts - chosen, experts)
-    enough, left = 1, missed
-    while 2 * left * experts * weights >= 1:
-        enough, left = enough + 1, left * missed
-    power = sp.Rational(missed.numerator, missed.denominator) ** sp.Min(tokens, enough)
+    if chosen == experts:
+        return as_expr(experts)
+    missed = sp.Rational(experts - chosen, experts)
+    # So many tokens leave less than half a weight; two more make up for what floats may lose.
+    enough = math.ceil(math.log(2 * experts * weights) / -math.log(missed)) + 2
+    power = missed ** sp.Min(tokens, enough)
     return _in_whole_weights(experts * (1 - power), weights)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ import sympy as sp
 
 from symcost.cost import as_rational
 from symcost.errors import InputError
-from symcost.exact import Number
+from symcost.exact import Number, rational
 from symcost.symbols import Expr, info_of, w_a, w_kv, w_w
 
 _SYMBOLS = {"weights": w_w, "activations": w_a, "kv": w_kv}
@@ -85,8 +84,8 @@ class Widths:
             if name not in (*_SYMBOLS, *_OF_PARTS) or name in values:
                 raise InputError(f"width is {text!r}; {allowed}")
             try:
-                terms = [Fraction(term) for term in number.split("+")]
-            except (ValueError, ZeroDivisionError):
+                terms = [rational(term) for term in number.split("+")]
+            except ValueError:
                 raise InputError(f"width {name} is {number!r}; {allowed}") from None
             if min(terms) <= 0:
                 raise InputError(f"width {name} is {number}; a width is positive")
