@@ -15,6 +15,8 @@ from symcost.verify.static import DeepseekOCRStaticAnalyzer
 
 torch.set_num_threads(1)
 
+pytestmark = pytest.mark.xdist_group("static")  # what they share is made once
+
 PAGE = page(64, 2, (2, 1), tile=128, text=5, cached=9)
 
 
