@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -15,15 +15,14 @@ from symcost.cost import Direction
 from symcost.exact import Evaluator, Number
 from symcost.execution import Execution, cost_of
 from symcost.figures import exact
-from symcost.graph import NO_SCRATCH, Graph, Operation, Scratch
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.stages import Stage
 from symcost.symbols import Expr
-from symcost.tensor import Piece
 from symcost.verify import Progress, versions
 from symcost.verify.byte_counter import count
+from symcost.verify.byte_mutants import mutants
 from symcost.verify.comparison import digits, sizes_of
-from symcost.verify.eager import Graphs, Share, digest, eager_shares, graphs_of
+from symcost.verify.eager import Share, digest, eager_shares, graphs_of
 from symcost.verify.grid import FULL_BYTES, ByteGrid, text
 from symcost.verify.liveness import measure
 from symcost.verify.port import (
@@ -40,9 +39,7 @@ from symcost.verify.routing import CONFIDENCE, PATH, RealExperts, Touched
 from symcost.verify.stated import REFERENCE
 from symcost.verify.traffic import (
     Gap,
-    Key,
     Observation,
-    disagreeing,
     gaps,
 )
 
@@ -354,80 +351,3 @@ def verify_bytes(
     result.problems += [f"a wrong formula went unnoticed: {name}" for name in result.survivors]
     progress("done", total, total)
     return result
-
-
-Change = Callable[[Operation], Operation]
-
-
-def mutants(graphs: Graphs, observations: Sequence[Observation]) -> Iterator[tuple[str, bool]]:
-    """Every read and write of every operator doubled, dropped or swapped, and whether it shows.
-
-    Left out is what changes no traffic: a swap of equal reads and writes.
-    """
-    by_key: dict[tuple[Stage, bool], list[tuple[Observation, dict[Key, Number]]]] = {}
-    for observation in observations:
-        by_key.setdefault(observation.key, []).append((observation, observation.counted()))
-    keys = sorted(by_key, key=lambda key: len(graphs[key][0].operations))
-    right = {key: eager_shares(graphs[key]) for key in keys}
-    for rule, name, change in _changes([graph for key in keys for graph in graphs[key]]):
-        changes, noticed = False, False
-        for key in keys:
-            shares = eager_shares(_changed(graph, rule, change) for graph in graphs[key])
-            changes = changes or shares != right[key]
-            noticed = shares != right[key] and any(
-                disagreeing(observation, observation.stated(shares), counted)
-                for observation, counted in by_key[key]
-            )
-            if noticed:
-                break
-        if changes:
-            yield f"{rule}: {name}", noticed
-
-
-def _changed(graph: Graph, rule: str, change: Change) -> Graph:
-    operations = [change(op) if op.operator == rule else op for op in graph.operations]
-    return replace(graph, operations=operations)
-
-
-def _changes(graphs: Sequence[Graph]) -> Iterator[tuple[str, str, Change]]:
-    """The rule, what is wrong with it, and how it is made wrong."""
-    first: dict[str, Operation] = {}
-    for graph in graphs:
-        for operation in graph.operations:
-            first.setdefault(operation.operator, operation)
-    for rule, operation in first.items():
-        for what, pieces, change in (
-            ("read", operation.reads, _read),
-            ("write", operation.writes, _written),
-        ):
-            for index in range(len(pieces)):
-                for name, factor in (("doubled", 2), ("dropped", 0)):
-                    yield rule, f"{what} {index} {name}", partial(change, index, factor)
-        if operation.scratch != NO_SCRATCH:
-            for name, factor in (("doubled", 2), ("dropped", 0)):
-                yield rule, f"scratch {name}", partial(_scratch_scaled, factor)
-        yield rule, "reads and writes swapped", _swapped
-
-
-def _read(index: int, factor: int, operation: Operation) -> Operation:
-    return replace(operation, reads=_scaled(operation.reads, index, factor))
-
-
-def _written(index: int, factor: int, operation: Operation) -> Operation:
-    return replace(operation, writes=_scaled(operation.writes, index, factor))
-
-
-def _scaled(pieces: tuple[Piece, ...], index: int, factor: int) -> tuple[Piece, ...]:
-    return tuple(
-        replace(piece, elements=factor * piece.elements) if i == index else piece
-        for i, piece in enumerate(pieces)
-    )
-
-
-def _scratch_scaled(factor: int, operation: Operation) -> Operation:
-    scratch = operation.scratch
-    return replace(operation, scratch=Scratch(factor * scratch.read, factor * scratch.written))
-
-
-def _swapped(operation: Operation) -> Operation:
-    return replace(operation, reads=operation.writes, writes=operation.reads)

@@ -11,6 +11,7 @@ import pytest
 import sympy as sp
 
 import symcost
+from symcost import bounds
 from symcost import peaks as subject
 from symcost.cost import StageCost
 from symcost.exact import Evaluator
@@ -121,14 +122,14 @@ def without_what_is_negative(region: object, terms: dict[tuple[int, ...], object
     return 0
 
 
-def without_rounding(region: subject._Region, formula: sp.Expr) -> object:
+def without_rounding(region: bounds.Region, formula: sp.Expr) -> object:
     return region.read(formula.args[0])
 
 
 MUTANTS = {
-    "views begin at 2048 pixels": (subject, "_first", first_of_large_views),
-    "what is negative does not count": (subject._Region, "_least", without_what_is_negative),
-    "windows are not rounded up": (subject._Region, "_read_rounded", without_rounding),
+    "views begin at 2048 pixels": (bounds, "first_value", first_of_large_views),
+    "what is negative does not count": (bounds.Region, "_least", without_what_is_negative),
+    "windows are not rounded up": (bounds.Region, "_read_rounded", without_rounding),
 }
 
 

@@ -16,7 +16,7 @@ from symcost.errors import InputError
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.render.byte_verification import byte_markdown, byte_sections, byte_summary
 from symcost.stages import Stage
-from symcost.verify import byte_verification
+from symcost.verify import byte_mutants, byte_verification
 from symcost.verify.byte_verification import (
     Bench,
     ByteVerification,
@@ -263,7 +263,7 @@ class TestRed:
         *others, head = bench.graphs[step]
         before = digest({step: (*others, head)})
         assert digest({step: bench.graphs[step]}) == before
-        for of in (replace(head, operations=[]), byte_verification._changed(head, "linear", twice)):
+        for of in (replace(head, operations=[]), byte_mutants._changed(head, "linear", twice)):
             assert digest({step: (*others, of)}) != before
 
 
@@ -298,11 +298,11 @@ class TestMutants:
     @pytest.fixture
     def only(self, bench, observation, monkeypatch):
         """Leaves only the changes of some rules."""
-        changes = list(byte_verification._changes(bench.graphs[observation.key]))
+        changes = list(byte_mutants._changes(bench.graphs[observation.key]))
 
         def of(*rules: str) -> None:
             left = [change for change in changes if change[0] in rules]
-            monkeypatch.setattr(byte_verification, "_changes", lambda _: left)
+            monkeypatch.setattr(byte_mutants, "_changes", lambda _: left)
 
         return of
 
@@ -314,13 +314,13 @@ class TestMutants:
     def test_a_comparison_that_is_blind_lets_them_through(
         self, bench, observation, only, monkeypatch
     ):
-        right = byte_verification.disagreeing
+        right = byte_mutants.disagreeing
 
         def blind(*given):
             return [key for key in right(*given) if key[1] != "choice"]
 
         only("top_k")
-        monkeypatch.setattr(byte_verification, "disagreeing", blind)
+        monkeypatch.setattr(byte_mutants, "disagreeing", blind)
         survivors = {name for name, seen in mutants(bench.graphs, [observation]) if not seen}
         assert survivors == {
             *(f"top_k: read 0 {how}" for how in ("doubled", "dropped")),
