@@ -472,3 +472,15 @@ class StageCost(Cost):
     def arithmetic_intensity(self) -> Any:
         """FLOPs per byte moved."""
         return self.intensity
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceCost(StageCost):
+    """The cost of stages that follow each other, such as a prefill and its decode steps."""
+
+    @property
+    def resident_bytes(self) -> Amount:
+        """Bytes held at once: all weights all the time, and cache and activations of one stage."""
+        stages = self.parts.values()
+        held = (as_rational(s.kv_bytes) + as_rational(s.activation_bytes) for s in stages)
+        return simplest(self[Storage(Kind.WEIGHT)].amount + largest(held))

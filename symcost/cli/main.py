@@ -35,6 +35,7 @@ from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import (
     Workload,
     costs_of,
+    experts_of,
     stage_costs,
     symbolic_stages,
 )
@@ -44,6 +45,7 @@ from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
 from symcost.render.proof import proof_markdown
 from symcost.render.report import Comparison, Report
 from symcost.render.verification import verification_markdown
+from symcost.stages import Stage
 from symcost.verify import room
 from symcost.verify.grid import FULL, FULL_BYTES, QUICK, QUICK_BYTES
 from symcost.verify.targets import Target
@@ -112,6 +114,8 @@ def report(
         cached=cached,
         new_tokens=new_tokens,
     )
+    if backward and (cached is not None or new_tokens != 1):
+        raise InputError("--backward excludes --cached and --new-tokens; no step has one")
     widths = Widths.parse(width)
     routing = Routing.parse(experts)
 
@@ -130,7 +134,10 @@ def report(
 
         asked = (model, reference, str(executions), workload.as_dict())
         if backward:
-            return Report(*asked, stage_costs(build, workload, backward=True), {})
+            stages = stage_costs(build, workload, backward=True)
+            touched = experts_of(build, workload)
+            touched.pop(Stage.DECODE)
+            return Report(*asked, stages, {"assumed": str(routing), **touched})
         costs = costs_of(build, workload)
         return Report(
             *asked, costs.stages, {"assumed": str(routing), **costs.experts}, costs.generation

@@ -17,8 +17,9 @@ FLASH_ATTENTION = Fusion(
 )
 BIASED_FLASH_ATTENTION = Fusion(
     "biased_flash_attention",
-    "flash attention that adds the rows and columns of relative positions to its scores",
-    "pytorch-labs/segment-anything-fast, flash_4.py",
+    "flash attention that adds to each score its row and its column of relative positions, read by "
+    "number",
+    "Dong et al., FlexAttention (arXiv:2412.05496); torch.nn.attention.flex_attention, score_mod",
 )
 LINEAR_WITH_ACTIVATION = Fusion(
     "linear_with_activation",
@@ -58,8 +59,8 @@ ROTARY = Fusion(
 )
 ROUTER_LOGITS = Fusion(
     "router_logits",
-    "the product of narrow rows and weights in float32",
-    "sgl-project/sglang, sgl-kernel, dsv3_router_gemm",
+    "the product of rows and weights as they are stored, summed up and written in float32",
+    "NVIDIA cuBLAS, cublasGemmEx with operands in bfloat16 and a result in float32",
 )
 ROUTER_CHOICE = Fusion(
     "router_choice",

@@ -34,8 +34,8 @@ class Section:
 
 
 def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
-    """Everything that was compared, table by table."""
-    return (
+    """Everything that was compared, table by table; without tables that were not reached."""
+    sections = (
         Section(
             "Bytes that the real code moves, all runs and modules together",
             ("stage", "operators", "runs", "read", "written", "stated beyond: read", "written"),
@@ -100,6 +100,7 @@ def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
             3,
         ),
     )
+    return tuple(section for section in sections if section.rows)
 
 
 def _end_of(path: str) -> str:
@@ -113,8 +114,7 @@ def byte_summary(found: Mapping[str, Any]) -> Iterator[str]:
     mutants = found["mutants"]
     yield (
         f"{digits(found['comparisons'])} comparisons at {found['module_paths']} module paths, by "
-        f"class of operators and direction; {len(found['problems'])} differences that are not "
-        f"known to the byte ({versions})"
+        f"class of operators and direction; problems: {len(found['problems'])} ({versions})"
     )
     yield (
         f"{mutants['made']} reads and writes made wrong on purpose: {len(mutants['survivors'])} "

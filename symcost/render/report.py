@@ -98,12 +98,6 @@ class Report:
             f"{name} at {cost.peak_path}" for name, cost in self.stages.items() if cost.peak_path
         )
         yield f"activations are most in {peaks}"
-        if self.generation is None:
-            yield (
-                "the forward pass saves what its operators need; kernels that compute it again are "
-                "not modelled"
-            )
-            return
         touched = ", ".join(
             f"{float(amount):.4g} in {'a prefill' if name == 'prefill' else 'a decode step'}"
             for name, amount in self.experts.items()
@@ -111,9 +105,15 @@ class Report:
         )
         if touched:
             yield f"experts that a layer reads ({self.experts['assumed']}): {touched}"
+        if self.generation is None:
+            yield (
+                "the forward pass saves what its operators need; kernels that compute it again are "
+                "not modelled"
+            )
+            return
         w, request, page = self.workload, self._request, self._page
         yield (
-            f"a request (prefill of {w['context_len']} and {_tokens(w['new_tokens'])}): "
+            f"a request (prefill of {w['context_len']} and {_steps(w['new_tokens'])} behind it): "
             f"{human(request['flops'], 'FLOPs')}, {human(request['bytes_moved'], 'B')} moved, "
             f"{human(request['kv_bytes'], 'B')} of cache, {human(self._growth, 'B')} per token; "
             f"the batch needs {human(self.generation.resident_bytes, 'B')} resident"
@@ -224,6 +224,10 @@ class Comparison:
 
 def _plain(amount: Any) -> int | str:
     return exact(amount) if isinstance(amount, int | Fraction) else str(amount)
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def _tokens(count: int) -> str:

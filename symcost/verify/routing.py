@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from symcost.models.deepseek_ocr.config import published
+from symcost.models.deepseek_ocr.routing import Assumption, touched
 from symcost.verify.byte_counter import Moved, count
 from symcost.verify.port import port
 
@@ -23,16 +25,6 @@ PATH = "model.language_model.layers.1.mlp"
 
 TOKENS = (1, 2, 4, 8, 16, 32, 64, 128)
 CONFIDENCE = 0.9999
-
-
-def expected_experts(experts: int, chosen: int, tokens: int) -> Fraction:
-    """The mean number of distinct experts where tokens choose independently, each expert as likely.
-
-    Tokens that are drawn alike touch no more than that on average, whatever the router prefers and
-    whatever they have in common: an expert of probability p is missed with (1 - p) to the power of
-    `tokens`, which is convex in p, and the mean of p over the experts is always chosen/experts.
-    """
-    return experts * (1 - (1 - Fraction(chosen, experts)) ** tokens)
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Touched:
     half_width : float
         Of the interval around the mean at the level `CONFIDENCE`.
     expected : Fraction
-        The mean under uniform and independent routing.
+        The mean that is stated, of uniform and independent routing.
     least, most : int
         What any routing lies between.
     """
@@ -139,13 +131,14 @@ class RealExperts:
     def _together(self, seen: torch.Tensor, tokens: int) -> Touched:
         """What calls of so many tokens touch, of the choices (router, token, expert)."""
         experts, chosen = self._block.gate.num_experts, self._block.gate.top_k
+        stated = touched(Assumption.EXPECTED, tokens, published().decoder)
         counts = seen.unfold(1, tokens, tokens).any(-1).sum(-1)
         return Touched(
             tokens,
             counts.numel(),
             Fraction(int(counts.sum()), counts.numel()),
             half_width(counts),
-            expected_experts(experts, chosen, tokens),
+            Fraction(int(stated.p), int(stated.q)),
             chosen,
             min(experts, chosen * tokens),
         )

@@ -7,11 +7,16 @@ from fractions import Fraction
 import pytest
 import torch
 
-from symcost.verify.routing import PATH, TOKENS, RealExperts, expected_experts, half_width
+from symcost.verify.routing import PATH, TOKENS, RealExperts, half_width
 
 torch.set_num_threads(1)
 
 E, k, H, F = 64, 6, 1280, 896
+
+
+def expected_experts(experts: int, chosen: int, tokens: int) -> Fraction:
+    """The mean number of distinct experts where each token chooses by itself, each as likely."""
+    return experts * (1 - (1 - Fraction(chosen, experts)) ** tokens)
 
 
 @pytest.fixture(scope="module")

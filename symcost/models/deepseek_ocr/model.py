@@ -7,7 +7,7 @@ from typing import Self
 
 import sympy as sp
 
-from symcost.cost import Amount, Cost, StageCost, simplest
+from symcost.cost import Amount, Cost, SequenceCost, StageCost, simplest
 from symcost.errors import InputError, StageError
 from symcost.exact import Number
 from symcost.execution import Execution
@@ -332,14 +332,14 @@ def get_prefill_cost(model: DeepseekOCRModel, *, context_len: Size, batch_size: 
 
 def get_generation_cost(
     model: DeepseekOCRModel, *, context_len: Size, batch_size: Size, new_tokens: Size
-) -> StageCost:
+) -> SequenceCost:
     """The cost of whole answers: a prefill and so many decode steps behind it, without a loop."""
     check_size(new_tokens, T)
     prefill = get_prefill_cost(model, context_len=context_len, batch_size=batch_size)
     model.start_decode(SyntheticKVCache(batch_size, K))
     steps = over_tokens(model.get_forward_cost(), new_tokens).bind({K: context_len})
     model.start_decode(SyntheticKVCache(batch_size, context_len + as_expr(new_tokens)))
-    return StageCost.together(prefill=prefill, decode=steps)
+    return SequenceCost.together(prefill=prefill, decode=steps)
 
 
 def get_decode_cost_per_token(model: DeepseekOCRModel) -> StageCost:

@@ -26,6 +26,10 @@ _PLACES = {
 _OF_PARTS = ("vision.weights", "vision.activations", "experts.weights", "lm_head.weights")
 
 
+_SHOWN = 60
+"""Signs of what a user wrote that a message repeats."""
+
+
 @dataclass(frozen=True)
 class Widths:
     """Bytes per element of weights, activations and the KV cache; bf16 unless given.
@@ -81,12 +85,14 @@ class Widths:
         values: dict[str, Number] = {}
         for item in text.split(","):
             name, _, number = item.partition("=")
-            if name not in (*_SYMBOLS, *_OF_PARTS) or name in values:
-                raise InputError(f"width is {text!r}; {allowed}")
+            if name not in (*_SYMBOLS, *_OF_PARTS):
+                raise InputError(f"width is {text[:_SHOWN]!r}; {allowed}")
+            if name in values:
+                raise InputError(f"width {name} is given twice; give it once")
             try:
                 terms = [rational(term) for term in number.split("+")]
             except ValueError:
-                raise InputError(f"width {name} is {number!r}; {allowed}") from None
+                raise InputError(f"width {name} is {number[:_SHOWN]!r}; {allowed}") from None
             if min(terms) <= 0:
                 raise InputError(f"width {name} is {number}; a width is positive")
             values[name] = sum(terms)

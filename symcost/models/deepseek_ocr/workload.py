@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from symcost.cost import Amount, Cost, StageCost
+from symcost.cost import Amount, Cost, SequenceCost, StageCost
 from symcost.errors import InputError
 from symcost.exact import Number
 from symcost.models.deepseek_ocr.geometry import (
@@ -181,14 +181,14 @@ class Costs:
     ----------
     stages : mapping of str to StageCost
         By stage; decode is the sum of its steps.
-    generation : StageCost
+    generation : SequenceCost
         A prefill and the steps behind it.
     experts : mapping of str to int or Fraction
         Distinct experts that a layer reads in a prefill and in a step.
     """
 
     stages: Mapping[str, StageCost]
-    generation: StageCost
+    generation: SequenceCost
     experts: Mapping[str, Amount]
 
 
@@ -199,16 +199,21 @@ Build: TypeAlias = Callable[[Views | None], DeepseekOCRModel]
 def costs_of(build: Build, workload: Workload) -> Costs:
     """What a workload costs: each stage, and whole answers."""
     stages = stage_costs(build, workload)
-    model = build(workload.views)
-    model.start_prefill(workload.context_len, workload.batch)
-    experts = {Stage.PREFILL.value: model.touched_experts}
-    model.start_decode()
-    experts[Stage.DECODE.value] = model.touched_experts
     steps = stages[Stage.DECODE]
     if workload.cached != workload.context_len:
-        steps = _steps(model, replace(workload, cached=workload.context_len))
-    generation = StageCost.together(prefill=stages[Stage.PREFILL], decode=steps)
-    return Costs(stages, generation, {k: v for k, v in experts.items() if v is not None})
+        steps = _steps(build(None), replace(workload, cached=workload.context_len))
+    generation = SequenceCost.together(prefill=stages[Stage.PREFILL], decode=steps)
+    return Costs(stages, generation, experts_of(build, workload))
+
+
+def experts_of(build: Build, workload: Workload) -> dict[str, Amount]:
+    """Distinct experts that a layer reads in a prefill and in a step; none of a model without."""
+    model = build(None)
+    model.start_prefill(workload.context_len, workload.batch)
+    found = {Stage.PREFILL.value: model.touched_experts}
+    model.start_decode()
+    found[Stage.DECODE.value] = model.touched_experts
+    return {stage: count for stage, count in found.items() if count is not None}
 
 
 def stage_costs(
