@@ -203,7 +203,7 @@ class TestGreen:
                 assert "| " + " | ".join(row) + " |" in shown
                 assert len(row) == len(section.columns)
         first, second = byte_summary(found)
-        assert "0 differences that are not known to the byte (" in first
+        assert "problems: 0 (" in first
         assert second == "1 reads and writes made wrong on purpose: 0 unnoticed"
         assert byte_tables(found, FILE_WIDTH).renderables
 
@@ -366,7 +366,7 @@ class TestProgram:
         code, out, err = self.run(capsys, *self.ARGUMENTS, *arguments)
         assert (code, err) == (0, "")
         assert grids == [grid]
-        assert "0 differences that are not known to the byte" in " ".join(out.split())
+        assert "problems: 0 (" in " ".join(out.split())
 
     @pytest.mark.usefixtures("grids")
     def test_json_and_markdown(self, capsys, result):
