@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from symcost.bounds import Polynomial, Range, Region, first_value, regions_of
-from symcost.exact import Bindings, Evaluator
-from symcost.symbols import CATALOGUE, ZERO, Expr, info_of
+from symcost.exact import Bindings, Evaluator, Number
+from symcost.symbols import CATALOGUE, ZERO, Expr, info_of, n_h, n_w
 
 Condition: TypeAlias = sp.Rel | sp.And | sp.Or
 """An inequality, or several of them where the values of a symbol are not one range."""
@@ -29,6 +29,10 @@ _COMPARE: Mapping[type[sp.Rel], Callable[[Any, Any], bool]] = {
     sp.Le: lambda left, right: left <= right,
     sp.Lt: lambda left, right: left < right,
 }
+
+
+_POINTS = 8
+"""Points at which formulas are looked at before anything is proved of them."""
 
 
 def largest(amounts: Iterable[Expr]) -> Expr:
@@ -54,8 +58,13 @@ def candidates(amounts: Iterable[Expr]) -> list[Expr]:
     formulas = list(reversed(expanded))
     everywhere = list(regions_of(formulas).values())
     read = {f: [region.read(f) for region in everywhere] for f in formulas}
+    points = _points({symbol for formula in formulas for symbol in formula.free_symbols})
+    seen = {f: [value(f) for value in points] for f in formulas}
 
     def below(small: Expr, *large: Expr) -> bool:
+        # What is larger somewhere need not be tried to be proved smaller.
+        if any(low > max(high) for low, *high in zip(*map(seen.get, (small, *large)), strict=True)):
+            return False
         return all(
             region.not_negative(first - low)
             if first is second
@@ -74,6 +83,20 @@ def candidates(amounts: Iterable[Expr]) -> list[Expr]:
         if any(below(formula, *pair) for pair in combinations(others, 2)):
             left = others
     return [expanded[formula] for formula in formulas if formula in left]
+
+
+def _points(symbols: set[sp.Symbol]) -> list[Evaluator]:
+    """A few legal points, of sizes that are small and large in turn."""
+    points = []
+    for turn in range(_POINTS):
+        sizes: dict[sp.Symbol, Number] = {}
+        for position, symbol in enumerate(sorted(symbols, key=str)):
+            info, large = info_of(symbol), 4 ** ((position + 1) * (turn + 1) % 7)
+            sizes[symbol] = first_value(symbol) + info.multiple_of * (large - info.integer)
+        grid = {n_w, n_h} & symbols
+        sizes |= dict.fromkeys(grid, 0) if turn % 2 else {s: sizes[s] + 1 for s in grid}
+        points.append(Evaluator(sizes))
+    return points
 
 
 @dataclass(frozen=True)
