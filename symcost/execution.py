@@ -115,7 +115,7 @@ def _named(graph: Graph) -> dict[Region, int]:
             hold(piece.region.root, ends[name.since].get(name.path, name.since - 1))
     if graph.calls:
         makers = {p.region.root: op.path for op in graph.operations for p in op.writes}
-        for operation, end in zip(graph.operations, ends, strict=False):
+        for operation, end in zip(graph.operations, ends[:-1], strict=True):
             for root in {piece.region.root for piece in operation.reads}:
                 maker = set(called(makers.get(root, "")))
                 given = next((module for module in end if module not in maker), operation.path)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from symcost.cost import Direction
 from symcost.models.deepseek_ocr.config import published
 from symcost.models.deepseek_ocr.geometry import STEP
+from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload
+from symcost.symbols import INDEX_WIDTH
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def declared(module: str, kind: str, direction: Direction, workload: Workload) -
 
 _CONFIG = published()
 _SAM, _CLIP, _TEXT = _CONFIG.sam, _CONFIG.clip, _CONFIG.decoder
-_WIDTH, _INDEX = 2, 8
+_WIDTH, _INDEX = int(Widths().activations), int(INDEX_WIDTH)
 _SAM_LAYERS = r"model\.vision_tower\.sam_encoder\.layers\."
 _GLOBAL = "|".join(map(str, _SAM.global_layers))
 _WINDOWED = "|".join(str(i) for i in range(_SAM.layers) if i not in _SAM.global_layers)

@@ -64,12 +64,17 @@ class Touched:
         """Whether the interval holds the mean under uniform and independent routing."""
         return self.agrees_with(self.expected)
 
+    def __str__(self) -> str:
+        return (
+            f"{self.tokens} tokens touch {float(self.mean):.4f} ± {self.half_width:.4f} distinct "
+            f"experts of the real router, {float(self.expected):.4f} are stated to be expected"
+        )
+
 
 @dataclass(frozen=True)
 class Run:
     """The bytes of one real call of the block, and how many distinct experts it hit."""
 
-    tokens: int
     hit: int
     moved: Moved
 
@@ -130,8 +135,10 @@ class RealExperts:
 
     def _together(self, seen: torch.Tensor, tokens: int) -> Touched:
         """What calls of so many tokens touch, of the choices (router, token, expert)."""
-        experts, chosen = self._block.gate.num_experts, self._block.gate.top_k
-        stated = touched(Assumption.EXPECTED, tokens, published().decoder)
+        stated, least, most = (
+            touched(assumed, tokens, published().decoder)
+            for assumed in (Assumption.EXPECTED, Assumption.LEAST, Assumption.MOST)
+        )
         counts = seen.unfold(1, tokens, tokens).any(-1).sum(-1)
         return Touched(
             tokens,
@@ -139,8 +146,8 @@ class RealExperts:
             Fraction(int(counts.sum()), counts.numel()),
             half_width(counts),
             Fraction(int(stated.p), int(stated.q)),
-            chosen,
-            min(experts, chosen * tokens),
+            int(least),
+            int(most),
         )
 
     def _choices(self, tokens: int, likeness: float, random: torch.Generator) -> torch.Tensor:
@@ -169,4 +176,4 @@ class RealExperts:
         finally:
             hook.remove()
         (numbers,) = given
-        return Run(tokens, len(set(numbers.flatten().tolist())), moved)
+        return Run(len(set(numbers.flatten().tolist())), moved)
