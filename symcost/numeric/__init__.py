@@ -1,0 +1,1 @@
+"""Formulas compiled to arithmetic on numbers and arrays."""

@@ -1,0 +1,1 @@
+"""Sweeps: costs over grids and tables of workloads, in chunks, to arrays, files and reductions."""
