@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
 from itertools import count
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import sympy as sp
 
-from symcost.errors import DomainError, UnitError
+from symcost.errors import DomainError, InputError, UnitError
 from symcost.exact import Evaluator, Number
 from symcost.peaks import largest
 from symcost.symbols import Expr, Size, as_expr
 from symcost.tensor import Kind
+
+if TYPE_CHECKING:
+    from symcost.numeric.compiled import Compiled
 
 Amount: TypeAlias = int | Fraction | sp.Expr
 """A number where everything is bound, otherwise a formula."""
@@ -85,6 +88,21 @@ RESOURCES: tuple[Resource, ...] = (
     *(Storage(kind) for kind in Kind),
 )
 """Every resource that a cost counts."""
+
+
+METRICS: Mapping[str, str] = {
+    "flops": "FLOPs",
+    "matrix_flops": "FLOPs of the matrix engine, 2 per multiply-accumulate",
+    "vector_flops": "FLOPs of everything else, at the documented cost per element",
+    "bytes_read": "bytes that kernels read",
+    "bytes_written": "bytes that kernels write",
+    "weight_bytes": "bytes of resident weights",
+    "activation_bytes": "peak bytes of live activations",
+    "kv_bytes": "bytes of the KV cache after the stage",
+    "gradient_bytes": "bytes of the gradients of weights, of a backward pass",
+    "resident_bytes": "bytes of weights, cache, gradients and peak activations together",
+}
+"""What can be asked of a cost, and what it means."""
 
 
 _UNNAMED = count(1)
@@ -336,6 +354,47 @@ class Cost(Mapping[Resource, Quantity]):
         return frozenset[sp.Symbol]().union(*(e.amount.free_symbols for e in self.entries))
 
     # The figures.
+
+    def figure(self, metric: str) -> Amount:
+        """A figure by its name, one of METRICS."""
+        if metric not in METRICS:
+            raise InputError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
+        amount: Amount = getattr(self, metric)
+        return amount
+
+    def compile(
+        self, metrics: str | Sequence[str] | None = None, *, dtype: str | None = None
+    ) -> Compiled:
+        """Figures as a fast function of sizes, numbers or arrays, by the names of their symbols.
+
+        Parameters
+        ----------
+        metrics : str or sequence of str, optional
+            One of METRICS, or several, all unless given; of several the function returns a
+            dictionary.
+        dtype : {None, "float64"}
+            Exact, or rounded to float64 with a relative error that the function states.
+
+        Examples
+        --------
+        >>> import symcost
+        >>> from symcost.symbols import B, K
+        >>> model = symcost.load("deepseek-ocr")
+        >>> model.start_decode(symcost.SyntheticKVCache(B, K))
+        SyntheticKVCache(batch_size=B, length=K)
+        >>> flops = model.get_forward_cost().compile("matrix_flops")
+        >>> flops(B=8, K=924)
+        9640204800
+        >>> flops(B=[[1], [8]], K=[924, 1024])
+        array([[1205026560, 1211170560],
+               [9640204800, 9689356800]])
+        """
+        from symcost.numeric.compiled import Compiled  # noqa: PLC0415 - numba takes time to load
+
+        single = isinstance(metrics, str)
+        asked = METRICS if metrics is None else (metrics,) if isinstance(metrics, str) else metrics
+        formulas = {metric: as_rational(self.figure(metric)) for metric in asked}
+        return Compiled(formulas, single=single, dtype=dtype)
 
     def _traffic(self, direction: Direction) -> Expr:
         return sp.Add(*(self[Traffic(kind, direction)].amount for kind in Kind))

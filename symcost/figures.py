@@ -1,36 +1,42 @@
-"""The figures of a cost by name."""
+"""The figures of costs in JSON, and compiled."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from symcost.cost import Amount, Cost
-from symcost.errors import InputError
+from symcost.cost import METRICS, Amount, Cost, as_rational
 
-METRICS: Mapping[str, str] = {
-    "flops": "FLOPs",
-    "matrix_flops": "FLOPs of the matrix engine, 2 per multiply-accumulate",
-    "vector_flops": "FLOPs of everything else, at the documented cost per element",
-    "bytes_read": "bytes that kernels read",
-    "bytes_written": "bytes that kernels write",
-    "weight_bytes": "bytes of resident weights",
-    "activation_bytes": "peak bytes of live activations",
-    "kv_bytes": "bytes of the KV cache after the stage",
-    "gradient_bytes": "bytes of the gradients of weights, of a backward pass",
-    "resident_bytes": "bytes of weights, cache, gradients and peak activations together",
-}
-"""What can be asked of a cost, and what it means."""
-
-
-def figure(cost: Cost, metric: str) -> Amount:
-    """One figure of a cost."""
-    if metric not in METRICS:
-        raise InputError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
-    amount: Amount = getattr(cost, metric)
-    return amount
+if TYPE_CHECKING:
+    from symcost.numeric.compiled import Compiled
 
 
 def exact(amount: Amount) -> int | str:
     """A number for JSON: an integer, or p/q as text where widths make it a fraction."""
     return str(amount) if isinstance(amount, Fraction) else int(amount)
+
+
+def compile_costs(
+    costs: Mapping[str, Cost], metrics: Sequence[str] | None = None, *, dtype: str | None = None
+) -> Compiled:
+    """Figures of several costs, such as the stages of a model, as one function of sizes.
+
+    Parameters
+    ----------
+    costs : mapping of str to Cost
+        By name; a figure is named after both, such as "prefill.flops".
+    metrics : sequence of str, optional
+        What is asked of each cost, all of METRICS unless given.
+    dtype : {None, "float64"}
+        Exact, or rounded to float64.
+    """
+    from symcost.numeric.compiled import Compiled  # noqa: PLC0415 - numba takes time to load
+
+    asked = METRICS if metrics is None else metrics
+    formulas = {
+        f"{name}.{metric}": as_rational(cost.figure(metric))
+        for name, cost in costs.items()
+        for metric in asked
+    }
+    return Compiled(formulas, dtype=dtype)

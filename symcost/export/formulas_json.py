@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symcost.cost import MACS, VECTOR_FLOPS, Cost, as_rational
+from symcost.cost import MACS, METRICS, VECTOR_FLOPS, Cost, as_rational
 from symcost.export.json_tree import encode
-from symcost.figures import METRICS, figure
 from symcost.symbols import CATALOGUE
 
 
@@ -47,7 +46,7 @@ def formulas_object(
 
 def _stage(cost: Cost) -> dict[str, Any]:
     return {
-        **{metric: encode(as_rational(figure(cost, metric))) for metric in METRICS},
+        **{metric: encode(as_rational(cost.figure(metric))) for metric in METRICS},
         "parts": {name: _stage(part) for name, part in cost.parts.items()},
     }
 

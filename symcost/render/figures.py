@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from symcost.cost import Amount, Cost
-from symcost.figures import METRICS, exact, figure
+from symcost.cost import METRICS, Amount, Cost
+from symcost.figures import exact
 
 
 def cost_object(cost: Cost, *, with_parts: bool = True) -> dict[str, Any]:
     """A cost and its parts as JSON shows them."""
-    found: dict[str, Any] = {metric: exact(figure(cost, metric)) for metric in METRICS}
+    found: dict[str, Any] = {metric: exact(cost.figure(metric)) for metric in METRICS}
     found |= {"intensity": cost.intensity, "activation_path": cost.peak_path}
     if with_parts:
         found["parts"] = {name: cost_object(part) for name, part in cost.parts.items()}

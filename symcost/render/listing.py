@@ -10,7 +10,6 @@ from enum import StrEnum
 from symcost.cost import Cost, as_rational
 from symcost.errors import InputError
 from symcost.export.json_tree import encode
-from symcost.figures import figure
 from symcost.render import formulas
 from symcost.symbols import Expr
 
@@ -65,7 +64,7 @@ def formula_rows(
             known = [p for cost in chosen.values() for p in cost.paths]
             raise InputError(f"path is {path!r}; {_nearest(path, known)}")
     return [
-        Row(where, metric, as_rational(figure(cost, metric)))
+        Row(where, metric, as_rational(cost.figure(metric)))
         for where, cost in places
         for metric in metrics
     ]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from symcost.cli import main as program
+from symcost.cost import METRICS
 from symcost.exact import Evaluator
 from symcost.export.json_tree import decode
-from symcost.figures import METRICS, figure
 from symcost.files import write_all
 from symcost.models import load
 from symcost.models.deepseek_ocr.routing import Routing
@@ -78,7 +78,7 @@ def test_formulas_on_disk_are_the_models(reference, execution):
 
     def compare(values: dict, cost) -> None:
         for metric in METRICS:
-            assert decode(values[metric]) == figure(cost, metric)
+            assert decode(values[metric]) == cost.figure(metric)
         assert list(values["parts"]) == list(cost.parts)
         for name, part in cost.parts.items():
             compare(values["parts"][name], part)

@@ -8,9 +8,8 @@ from typing import Any
 
 import sympy as sp
 
-from symcost.cost import Cost, as_rational
+from symcost.cost import METRICS, Cost, as_rational
 from symcost.execution import Execution
-from symcost.figures import METRICS
 from symcost.layers.catalogue import GENERAL_LAYERS
 from symcost.layers.kernels import FUSIONS
 from symcost.models import load

@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from symcost.cost import Amount, Cost
-from symcost.figures import METRICS
+from symcost.cost import METRICS, Amount, Cost
 from symcost.render.figures import human
 from symcost.render.formulas import grouped, latex, latex_groups
 

@@ -11,7 +11,6 @@ import sympy as sp
 from symcost.cost import as_rational
 from symcost.exact import Evaluator, Number
 from symcost.execution import Execution
-from symcost.figures import figure
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.models.deepseek_ocr.geometry import Views, queries
@@ -92,7 +91,7 @@ def worked_tables(stages: Stages, bindings: ByStage) -> dict[str, list[Worked]]:
             if stage == "prefill" and part == "vision":
                 continue
             for metric in SHOWN:
-                amount = figure(share, metric)
+                amount = share.figure(metric)
                 if amount == 0:
                     continue
                 rows = [

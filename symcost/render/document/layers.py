@@ -9,7 +9,6 @@ import sympy as sp
 
 from symcost.cost import Amount, Cost
 from symcost.execution import Execution, cost_of
-from symcost.figures import figure
 from symcost.layers.catalogue import GeneralLayer
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.render.document.display import LABELS, SHOWN, displayed, math
@@ -107,9 +106,9 @@ def layer_section(config: DeepseekOCRConfig, layer: GeneralLayer) -> LayerSectio
         layer.shape,
         displayed(headline.label, headline.of(cost), *([headline.of(bound)] if sizes else [])),
         [
-            FormulaRow(LABELS[metric], math(figure(cost, metric)), math(figure(bound, metric)))
+            FormulaRow(LABELS[metric], math(cost.figure(metric)), math(bound.figure(metric)))
             for metric in SHOWN[1:]
-            if figure(cost, metric) != 0
+            if cost.figure(metric) != 0
         ],
         ", ".join(f"${CATALOGUE[s.name].latex} = {grouped(v, '{,}')}$" for s, v in sizes.items()),
         [

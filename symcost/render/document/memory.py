@@ -10,7 +10,6 @@ import sympy as sp
 
 from symcost.cost import Amount, Cost, as_rational, simplest
 from symcost.execution import Execution
-from symcost.figures import figure
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.models.deepseek_ocr.routing import Assumption, touched
@@ -154,7 +153,7 @@ def answer_formulas(step: Cost) -> dict[str, list[str]]:
     """The closed forms of T decode steps."""
     steps = over_tokens(step)
     shown = ("matrix_flops", "bytes_read", "bytes_written")
-    return {m: displayed(f"{LABELS[m]} of T tokens", figure(steps, m)) for m in shown}
+    return {m: displayed(f"{LABELS[m]} of T tokens", steps.figure(m)) for m in shown}
 
 
 def training(model: str, workload: Workload) -> Report:

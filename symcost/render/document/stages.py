@@ -9,7 +9,6 @@ import sympy as sp
 
 from symcost.cost import Cost, as_rational
 from symcost.execution import Execution
-from symcost.figures import figure
 from symcost.render.document.display import LABELS, SHOWN, Stages, displayed, math
 
 
@@ -26,7 +25,7 @@ def stage_section(name: str, cost: Cost) -> StageSection:
     """The closed forms of a stage and its parts."""
 
     def shown(of: Cost) -> dict[str, list[str]]:
-        amounts = {metric: figure(of, metric) for metric in SHOWN}
+        amounts = {metric: of.figure(metric) for metric in SHOWN}
         return {m: displayed(LABELS[m], amount) for m, amount in amounts.items() if amount != 0}
 
     return StageSection(
@@ -54,7 +53,7 @@ def differences(by_reference: Mapping[str, Mapping[str, Stages]]) -> list[Differ
                 continue
             for metric in ("matrix_flops", "vector_flops", "weight_bytes"):
                 change = sp.expand(
-                    as_rational(figure(share, metric)) - as_rational(figure(other, metric))
+                    as_rational(share.figure(metric)) - as_rational(other.figure(metric))
                 )
                 if change != 0:
                     rows.append(DifferenceRow(f"{stage} / {part}", metric, math(change)))

@@ -1,0 +1,181 @@
+"""Formulas as a function of numbers and arrays: exact, or refused."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symcost.errors import InputError, UnboundSymbolError
+from symcost.numeric.evaluation import Code, Evaluation
+from symcost.numeric.forms import Forms
+from symcost.numeric.program import Ranges
+from symcost.symbols import CATALOGUE, Expr, SymbolInfo
+
+
+class Compiled:
+    """Figures as a function of sizes: numbers, or arrays that broadcast.
+
+    It takes sizes by the names of their symbols, such as ``B=8, S=np.arange(1, 4097)``, and
+    returns a figure, or a dictionary of them by name. Integers are exact: they are int64 where ranges of the
+    sizes show that nothing overflows, otherwise Python integers of any length. What is no integer,
+    by a width, is a Fraction, or float64 in an array where that is exact.
+
+    Parameters
+    ----------
+    formulas : mapping of str to sympy.Expr
+        Figures by name.
+    single : bool
+        Return the only figure itself.
+    dtype : {None, "float64"}
+        In float64 figures are rounded; `relative_error` tells how much at worst.
+
+    Raises
+    ------
+    DomainError
+        A size lies outside its domain.
+    InputError
+        A size is no integer, or no size.
+    UnboundSymbolError
+        A size is missing.
+    """
+
+    def __init__(
+        self, formulas: Mapping[str, Expr], *, single: bool = False, dtype: str | None = None
+    ) -> None:
+        if dtype not in (None, "float64"):
+            raise InputError(f"dtype is {dtype!r}; allowed: None (exact), 'float64'")
+        self._figures = tuple(formulas)
+        self._single = single
+        self._real = dtype is not None
+        self._code = Code(Forms(formulas))
+        program = self._code.program
+        self.names = program.names
+        """The sizes that the figures depend on."""
+        self._pick = _picker(self.names)
+        self._count = len(self.names)
+        self._number: Callable[[Any], Any] = float if self._real else _as_it_is
+        self._most = np.array([size.minimum for size in program.sizes], np.int64)
+        self._fast = set(program.denominators) <= {1}
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self._figures)} of {', '.join(self.names)}>"
+
+    def __call__(self, **sizes: Any) -> Any:
+        """The figures at a point, or at all points that arrays of sizes span."""
+        try:
+            values = self._pick(sizes)
+        except KeyError as missing:
+            info = CATALOGUE[missing.args[0]]
+            raise UnboundSymbolError(
+                f"{info.name} ({info.meaning}) has no value; give it one, a {info.domain}"
+            ) from None
+        if self._fast and len(sizes) == self._count:
+            for value in values:
+                if type(value) is not int:
+                    break
+            else:
+                return self._of_point(values)
+        return self._of_arrays(sizes)
+
+    def _of_point(self, values: tuple[int, ...]) -> Any:
+        found: Any
+        try:
+            found = self._code.scalar(self._most, *values)
+        except OverflowError:
+            found = [False]
+        if found[0]:
+            if self._single:
+                return self._number(found[1])
+            return dict(zip(self._figures, map(self._number, found[1:]), strict=True))
+        for info, value in zip(self._code.program.sizes, values, strict=True):
+            info.check(value)
+        if self._widen(values):
+            return self._of_point(values)
+        return self._of_arrays(dict(zip(self.names, values, strict=True)))
+
+    def _widen(self, values: tuple[int, ...]) -> bool:
+        """Let points up to about these be computed in int64, if nothing overflows there."""
+        most = [
+            max(int(before), (1 << value.bit_length()) - 1)
+            for before, value in zip(self._most, values, strict=True)
+        ]
+        sizes = self._code.program.sizes
+        ranges = {size.name: (size.minimum, top) for size, top in zip(sizes, most, strict=True)}
+        if not Evaluation(self._code, ranges).fits:
+            return False
+        self._most = np.array(most, np.int64)
+        return True
+
+    def _of_arrays(self, sizes: Mapping[str, Any]) -> Any:
+        given = {name: _whole(_info(name), value) for name, value in sizes.items()}
+        shape = np.broadcast_shapes(*(size.shape for size in given.values()))
+        # A point is computed as an array of one.
+        spread = shape or (1,)
+        if 0 in shape:
+            found = [np.empty(shape, np.float64 if self._real else np.int64) for _ in self._figures]
+        else:
+            arrays = [given[name] for name in self.names]
+            ranges = {name: _range(given[name]) for name in self.names}
+            found = self.within(ranges)([a.reshape(_aligned(a, spread)) for a in arrays], spread)
+        results = found if shape else [figure.reshape(-1)[0] for figure in found]
+        if not shape:
+            results = [r.item() if isinstance(r, np.generic) else r for r in results]
+        return results[0] if self._single else dict(zip(self._figures, results, strict=True))
+
+    def within(self, ranges: Ranges) -> Evaluation:
+        """How figures are computed for sizes of so much, least and greatest, by name."""
+        return Evaluation(self._code, ranges, real=self._real)
+
+    def relative_error(self, **sizes: Any) -> float:
+        """The worst relative error of a figure in float64 for some sizes, numbers or arrays."""
+        given = {name: _range(_whole(_info(name), value)) for name, value in sizes.items()}
+        return self.within(given).relative_error
+
+
+def _picker(names: tuple[str, ...]) -> Any:
+    """What takes the values of names out of a dictionary, as a tuple."""
+    if len(names) > 1:
+        return operator.itemgetter(*names)
+    return lambda sizes: tuple(sizes[name] for name in names)
+
+
+def _info(name: str) -> SymbolInfo:
+    if name not in CATALOGUE:
+        raise InputError(f"{name} is no size; allowed: {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
+    """A size as an array of int64, or of Python numbers, all of them in its domain."""
+    array = np.asarray(value)
+    if array.dtype.kind in "iu" and array.size:
+        least, greatest = int(array.min()), int(array.max())
+        info.check(least)
+        if info.multiple_of > 1 and (wrong := array[array % info.multiple_of != 0]).size:
+            info.check(int(wrong.flat[0]))
+        return array.astype(np.int64 if greatest < 1 << 63 else object, copy=False)
+    if array.dtype.kind not in "iuO":
+        raise InputError(
+            f"{info.name} is given as {array.dtype}; allowed: integers, numbers or arrays of them"
+        )
+    for number in array.flat:
+        info.check(number)
+    return array
+
+
+def _range(size: NDArray[Any]) -> tuple[Any, Any]:
+    ends = size.min(), size.max()
+    return ends if size.dtype == object else (int(ends[0]), int(ends[1]))
+
+
+def _aligned(size: NDArray[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a size with as many dimensions as the result."""
+    return (1,) * (len(shape) - size.ndim) + size.shape
+
+
+def _as_it_is(number: int) -> int:
+    return number

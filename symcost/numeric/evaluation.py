@@ -1,0 +1,207 @@
+"""How figures are computed where sizes lie in known ranges: in which numbers, and by which loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from functools import cache, cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symcost.numeric import machine
+from symcost.numeric.boxes import Boxes
+from symcost.numeric.forms import Forms
+from symcost.numeric.grids import Contraction, contraction
+from symcost.numeric.program import FLOAT64_LIMIT, INT64_LIMIT, Bound, Op, Program, Ranges
+
+Sizes: TypeAlias = Sequence[NDArray[Any]]
+"""One array for each size of a program; all have the dimensions of the result, or 1 of them."""
+
+_BLOCK = 1 << 16
+"""Points whose sizes are laid side by side at a time."""
+_LONG = 1 << 10
+"""Rows of a grid have so many points, if they can."""
+_ROUNDING = 2.0**-53
+"""The relative error of one rounded operation."""
+_OF_WHOLE_NUMBERS = (Op.FLOOR, Op.QUOTIENT, Op.MAGNITUDE, Op.LOOKUP)
+
+
+class Code:
+    """A program, and its machine code, which is made when it is needed first."""
+
+    def __init__(self, forms: Forms) -> None:
+        self.forms = forms
+        self.program = Program(forms.atoms, forms.figures)
+        self.points = cache(lambda number: machine.points(self.program, number))
+
+    @cached_property
+    def scalar(self) -> Any:
+        """The figures of one point."""
+        return machine.scalar(self.program)
+
+
+class Evaluation:
+    """Figures of points whose sizes lie in ranges.
+
+    Figures are computed in int64 where no intermediate result leaves it. One that is no whole
+    number is given in float64 where that is exact. Otherwise they are Python numbers.
+
+    Parameters
+    ----------
+    code : Code
+        What is computed.
+    ranges : mapping of str to (int, int)
+        The least and the greatest value of each size.
+    real : bool
+        Give all figures in float64, rounded.
+    """
+
+    def __init__(self, code: Code, ranges: Ranges, *, real: bool = False) -> None:
+        self._code = code
+        self._program = code.program
+        self._real = real
+        self._bounds = self._program.bounds(ranges)
+        self._grids: dict[frozenset[str], tuple[Contraction, ...] | None] = {}
+
+    def _largest_argument(self, *ops: Op) -> int:
+        """The largest magnitude of what some operations are applied to."""
+        steps = self._program.steps
+        return max((self._bounds[a].reach for op, a, _ in steps if op in ops), default=0)
+
+    @cached_property
+    def fits(self) -> bool:
+        """Whether no intermediate result leaves int64."""
+        numbers = (abs(number) for number in self._program.numbers)
+        reach = max(bound.reach for bound in self._bounds)
+        return (
+            max(reach, *numbers) < INT64_LIMIT
+            and self._largest_argument(Op.FLOOR) < machine.SMALL_QUOTIENT
+        )
+
+    @cached_property
+    def _number(self) -> str | None:
+        """The machine numbers that are computed in, if there are any."""
+        if self.fits:
+            return "int64"
+        whole = self._largest_argument(*_OF_WHOLE_NUMBERS) < FLOAT64_LIMIT
+        return "float64" if self._real and whole else None
+
+    @cached_property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The type of each figure."""
+        return tuple(map(self._dtype, self._program.results, self._program.denominators))
+
+    def _dtype(self, row: int, denominator: int) -> np.dtype[Any]:
+        if self._real:
+            return np.dtype(np.float64)
+        if self.fits and denominator == 1:
+            return np.dtype(np.int64)
+        exact = denominator.bit_count() == 1 and self._bounds[row].reach < FLOAT64_LIMIT
+        return np.dtype(np.float64 if self.fits and exact else object)
+
+    @cached_property
+    def relative_error(self) -> float:
+        """The worst relative error of a figure in float64, in whatever order it is computed."""
+        worst = 0.0
+        for figure, row in zip(self._program.figures, self._program.results, strict=True):
+            exact = figure.candidates[0].denominator.bit_count() == 1
+            if not (exact and self._bounds[row].reach < FLOAT64_LIMIT):
+                # Each term has its factors, its coefficient and its place in the sum.
+                operations = max(
+                    len(c.terms) + max(map(len, c.terms), default=0) + 3 for c in figure.candidates
+                )
+                worst = max(worst, operations * _ROUNDING * _amplified(self._bounds[row]))
+        return worst
+
+    def __call__(self, sizes: Sizes, shape: tuple[int, ...]) -> list[NDArray[Any]]:
+        """The figures, each an array of the shape."""
+        if self._number is None or np.dtype(object) in self.dtypes:
+            return self._in_python(sizes, shape)
+        found = [np.empty(shape, dtype) for dtype in self.dtypes]
+        inner = _inner_axes(sizes, shape)
+        names = zip(self._program.names, sizes, strict=True)
+        grids = self._contractions(frozenset(n for n, s in names if _varies(s, inner)))
+        if inner and grids is not None:
+            outer = len(shape) - len(inner)
+            left = [size[(slice(None),) * outer + (0,) * len(inner)] for size in sizes]
+            right = [size[(0,) * outer] for size in sizes]
+            columns = math.prod(shape[outer:])
+            for grid, figure in zip(grids, found, strict=True):
+                grid.fill(left, right, figure.reshape(-1, columns))
+        else:
+            self._point_by_point(sizes, found)
+        return found
+
+    def _in_python(self, sizes: Sizes, shape: tuple[int, ...]) -> list[NDArray[Any]]:
+        """The figures in Python numbers of any length."""
+        rows = self._program.evaluate(sizes, object)
+        found = []
+        for row, denominator in zip(rows, self._program.denominators, strict=True):
+            simplest = np.frompyfunc(lambda value, over=denominator: _quotient(value, over), 1, 1)
+            figure = np.broadcast_to(simplest(row), shape)
+            found.append(figure.astype(np.float64 if self._real else object))
+        return found
+
+    def _contractions(self, inner: frozenset[str]) -> tuple[Contraction, ...] | None:
+        """The figures as products over axes, where each of them is one."""
+        if not self.fits or any(denominator != 1 for denominator in self._program.denominators):
+            return None
+        if inner not in self._grids:
+            atoms, constants = self._code.forms.atoms, self._program.constants(self._bounds)
+            grids = [
+                contraction(atoms, figure, inner, constants, self._program.names)
+                for figure in self._program.figures
+            ]
+            whole = [grid for grid in grids if grid is not None]
+            self._grids[inner] = tuple(whole) if len(whole) == len(grids) else None
+        return self._grids[inner]
+
+    def _point_by_point(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> None:
+        """The figures of points whose sizes are laid side by side."""
+        compute = self._code.points(self._number)
+        flat = [figure.reshape(-1) for figure in found]
+        for box in Boxes(found[0].shape, _BLOCK):
+            block = np.empty((len(sizes), box.size), self._number)
+            for row, size in zip(block, sizes, strict=True):
+                row.reshape(box.shape)[...] = _cut(size, box.slices)
+            out = np.empty((len(found), box.size), np.float64 if self._real else np.int64)
+            compute(block, out)
+            for figure, row, over in zip(flat, out, self._program.denominators, strict=True):
+                figure[box.first : box.first + box.size] = row if over == 1 else row / over
+
+
+def _inner_axes(sizes: Sizes, shape: tuple[int, ...]) -> range:
+    """Trailing axes that make rows of a grid: no size varies along one of them and along others."""
+    found = range(0)
+    for first in range(len(shape) - 1, 0, -1):
+        inner, outer = range(first, len(shape)), range(first)
+        if not any(_varies(size, inner) and _varies(size, outer) for size in sizes):
+            found = inner
+            if math.prod(shape[first:]) >= _LONG:
+                break
+    return found
+
+
+def _varies(size: NDArray[Any], axes: Iterable[int]) -> bool:
+    return any(size.shape[axis] > 1 for axis in axes)
+
+
+def _cut(size: NDArray[Any], slices: Sequence[slice]) -> NDArray[Any]:
+    """The part of a size that belongs to a box."""
+    lengths = zip(size.shape, slices, strict=True)
+    return size[tuple(cut if length > 1 else slice(None) for length, cut in lengths)]
+
+
+def _quotient(value: Any, denominator: int) -> int | Fraction:
+    quotient = Fraction(value) / denominator
+    return quotient.numerator if quotient.denominator == 1 else quotient
+
+
+def _amplified(bound: Bound) -> float:
+    """How much larger than a sum its positive and negative terms together can be."""
+    if not bound.negative:
+        return 1.0
+    return 1 + 2 * bound.negative / bound.low if bound.low > 0 else math.inf
