@@ -37,6 +37,10 @@ class Code:
         self.program = Program(forms.atoms, forms.figures)
         self.points = cache(lambda number: machine.points(self.program, number))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes its own machine code."""
+        return Code, (self.forms,)
+
     @cached_property
     def scalar(self) -> Any:
         """The figures of one point."""
@@ -115,6 +119,16 @@ class Evaluation:
                 )
                 worst = max(worst, operations * _ROUNDING * _amplified(self._bounds[row]))
         return worst
+
+    @property
+    def overflow(self) -> tuple[str, int] | None:
+        """A figure that int64 may not hold, and how large it or what it is made of can be."""
+        if self.fits:
+            return None
+        results = zip(self._program.figures, self._program.results, strict=True)
+        reaches = [(self._bounds[row].reach, figure.name) for figure, row in results]
+        reach, name = max(reaches)
+        return name, max(reach, INT64_LIMIT)
 
     def __call__(self, sizes: Sizes, shape: tuple[int, ...]) -> list[NDArray[Any]]:
         """The figures, each an array of the shape."""

@@ -99,19 +99,23 @@ class Forms:
     """
 
     def __init__(self, formulas: Mapping[str, Expr]) -> None:
+        reader = _Reader()
+        self.figures = tuple(
+            reader.figure(name, sp.sympify(formula)) for name, formula in formulas.items()
+        )
+        self.atoms = tuple(reader.atoms)
+
+
+class _Reader:
+    """Reads formulas as sums of terms; what they share is read once."""
+
+    def __init__(self) -> None:
         self.atoms: list[Atom] = []
         self._numbers: dict[object, int] = {}
         self._known: dict[Expr, _Sum] = {}
-        self.figures = tuple(
-            self._figure(name, sp.sympify(formula)) for name, formula in formulas.items()
-        )
 
-    @property
-    def sizes(self) -> tuple[SymbolInfo, ...]:
-        """The sizes that the figures depend on."""
-        return tuple(atom.size for atom in self.atoms if atom.size is not None)
-
-    def _figure(self, name: str, formula: Expr) -> Figure:
+    def figure(self, name: str, formula: Expr) -> Figure:
+        """A formula as the largest of polynomials."""
         polynomials = [_over_integers(self._read(part)) for part in _candidates(formula)]
         candidates = _same_denominator(polynomials)
         return Figure(name, candidates, all(map(self._is_whole, candidates)))

@@ -224,8 +224,7 @@ def stage_costs(
     model = build(workload.views)
     costs: dict[str, StageCost] = {}
     if workload.views is None:
-        nothing = StageCost(parts={name: Cost() for name in PARTS})
-        costs[Stage.VISION] = nothing
+        costs[Stage.VISION] = _no_vision()
     else:
         model.start_vision(workload.batch)
         costs[Stage.VISION] = ask(model)
@@ -237,6 +236,11 @@ def stage_costs(
     if not backward:
         costs[Stage.DECODE] = _steps(model, workload)
     return costs
+
+
+def _no_vision() -> StageCost:
+    """What vision costs where there is no image."""
+    return StageCost(parts={name: Cost() for name in PARTS})
 
 
 def _steps(model: DeepseekOCRModel, workload: Workload) -> StageCost:
@@ -257,3 +261,24 @@ def symbolic_stages(model: DeepseekOCRModel) -> dict[str, StageCost]:
     model.start_decode(SyntheticKVCache(B, K))
     costs[Stage.DECODE] = model.get_forward_cost()
     return costs
+
+
+def symbolic_costs(model: DeepseekOCRModel) -> dict[str, StageCost]:
+    """What any workload costs, as closed forms: `Costs` in B, S, K, T and the sizes of the views.
+
+    The stages, where decode is the sum of T steps, and `generation`: a prefill and T steps behind
+    it. Without an image vision costs nothing.
+    """
+    stages = symbolic_stages(model)
+    prefill = stages[Stage.PREFILL]
+    if not model.has_vision:
+        stages[Stage.VISION] = _no_vision()
+        prefill = StageCost.together(vision=_no_vision(), **prefill.parts)
+    steps = over_tokens(stages[Stage.DECODE], T)
+    answer = SequenceCost.together(prefill=prefill, decode=steps.bind({K: S}))
+    return {
+        Stage.VISION.value: stages[Stage.VISION],
+        Stage.PREFILL.value: prefill,
+        Stage.DECODE.value: steps,
+        "generation": answer,
+    }
