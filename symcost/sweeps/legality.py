@@ -59,21 +59,24 @@ def _refuse_short_contexts(points: Points, conditions: Sequence[Condition]) -> N
     for box, found, held in _walk(points, ("context_len", "image_tokens"), conditions):
         short = np.logical_and(found["context_len"] < found["image_tokens"], held)
         if short.any():
-            place = np.unravel_index(int(short.argmax()), short.shape)
-            _refuse_short_context(points, np.add(place, box.start))
+            index = 0
+            for at, start, length in zip(
+                np.argwhere(short)[0], box.start, points.shape, strict=True
+            ):
+                index = index * length + start + int(at)
+            _refuse_short_context(points, index)
 
 
-def _refuse_short_context(points: Points, place: NDArray[Any]) -> None:
-    index = int(np.ravel_multi_index(tuple(place), points.shape))
-    there = points.coordinates(np.array([index]))
-    told = [f"{name}={there[name].item()}" for name in ("context_len", *PAGE) if name in there]
+def _refuse_short_context(points: Points, index: int) -> None:
+    found = points.coordinates(np.array([index]))
+    told = [f"{name}={found[name].item()}" for name in ("context_len", *PAGE) if name in found]
     try:
         points.workload(index)
     except InputError as error:
         raise InputError(
-            f"at {', '.join(told)}: {error}; begin context_len at "
-            f"{points.bounds('image_tokens')[1]}, sweep prompt_tokens instead, give no_image, or "
-            "leave such points out with where='context_len >= image_tokens'"
+            f"{'at ' * bool(told)}{', '.join(told)}{': ' * bool(told)}{error}; begin context_len "
+            f"at {points.bounds('image_tokens')[1]}, sweep prompt_tokens instead, give no_image, "
+            "or leave such points out with where='context_len >= image_tokens'"
         ) from None
 
 

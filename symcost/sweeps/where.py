@@ -28,7 +28,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
         ">": operator.gt,
     }
 )
-_CONDITION = re.compile(rf"\s*([A-Za-z_][\w.]*)\s*({'|'.join(OPERATORS)})\s*(\S.*?)\s*", re.ASCII)
+_CONDITION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*([<>=!]+)\s*([^\s<>=!].*?)\s*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 _NUMBER = re.compile(r"([^eE]+)[eE]([+-]?[0-9]{1,3})")
 _SHOWN = 60
@@ -64,7 +64,7 @@ class Condition:
     def parse(cls, text: str) -> Condition:
         """Read `batch >= 4`, `prefill.resident_bytes <= 80e9`, `execution == fused`."""
         found = _CONDITION.fullmatch(text)
-        if found is None:
+        if found is None or found[2] not in OPERATORS:
             raise InputError(
                 f"where is {text[:_SHOWN]!r}; allowed: NAME OP VALUE with OP of "
                 f"{' '.join(OPERATORS)}, such as 'batch >= 4'"

@@ -250,7 +250,8 @@ class Points:
 
     def coordinates(self, indices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """What the axes set at points, by their flat indices."""
-        positions = np.unravel_index(indices, self.shape)
+        # NumPy numbers no points of no axes; one of one value in front changes no number.
+        _, *positions = np.unravel_index(indices, (1, *self.shape))
         return {
             name: column.at(position)
             for axis, position in zip(self.axes, positions, strict=True)
