@@ -70,13 +70,14 @@ def _refuse_short_contexts(points: Points, conditions: Sequence[Condition]) -> N
 def _refuse_short_context(points: Points, index: int) -> None:
     found = points.coordinates(np.array([index]))
     told = [f"{name}={found[name].item()}" for name in ("context_len", *PAGE) if name in found]
+    most = max(int(x["image_tokens"].max()) for _, x, _ in _walk(points, ("image_tokens",), ()))
     try:
         points.workload(index)
     except InputError as error:
         raise InputError(
             f"{'at ' * bool(told)}{', '.join(told)}{': ' * bool(told)}{error}; begin context_len "
-            f"at {points.bounds('image_tokens')[1]}, sweep prompt_tokens instead, give no_image, "
-            "or leave such points out with where='context_len >= image_tokens'"
+            f"at {most}, sweep prompt_tokens instead, give no_image, or leave such points out with "
+            "where='context_len >= image_tokens'"
         ) from None
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -86,25 +84,6 @@ _DERIVED: Mapping[str, Callable[[_Of], Any]] = {
 _INT64 = int(np.iinfo(np.int64).max)
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The points of a box that one model serves.
-
-    Parameters
-    ----------
-    variant : int
-        The number of the model's settings among `Points.variants`.
-    index : tuple
-        Where they lie in an array of the box's shape: `array[part.index] = …`.
-    sizes : mapping of str to array
-        By symbol, of size 1 along axes that they do not depend on.
-    """
-
-    variant: int
-    index: tuple[slice | NDArray[Any], ...]
-    sizes: Mapping[str, NDArray[np.int64]]
-
-
 class Points:
     """The points of a sweep: what each axis sets, resolved to the sizes that formulas ask for.
 
@@ -123,6 +102,17 @@ class Points:
     ------
     InputError
         An option or a value is illegal whatever the others are.
+
+    Attributes
+    ----------
+    axes, shape : tuple
+        The axes, and how many values each has.
+    image : bool
+        Whether there is one; text alone has neither page sizes nor vision.
+    variants : list of dict
+        The settings of each model that is needed; `model_options` reads them.
+    variant : Spread
+        The number of the model that serves each point.
     """
 
     def __init__(self, axes: Sequence[Axis] | Mapping[Any, Any], **options: Any) -> None:
@@ -147,7 +137,8 @@ class Points:
         }
         self._spreads |= self._lengths(fixed | swept) | self._pages()
         self.variants: list[Setting] = []
-        self._spreads["variant"] = spread_over(self.axes, MODEL, self._variant)
+        self.variant = spread_over(self.axes, MODEL, self._variant)
+        self._spreads["variant"] = self.variant
         for name in _DERIVED:
             most = self.bounds(name)[1]
             if most > _INT64:
@@ -216,7 +207,10 @@ class Points:
         return derive(lambda of: self.bounds(of)[0]), derive(lambda of: self.bounds(of)[1])
 
     def columns(self, names: Iterable[str], box: Box) -> dict[str, NDArray[Any]]:
-        """Columns in a box, each of size 1 along the axes that it does not depend on."""
+        """Columns in a box, each of size 1 along the axes that it does not depend on.
+
+        They may be the axes' own arrays: to be read, not to be written to.
+        """
         known: dict[str, NDArray[Any]] = {}
 
         def column(name: str) -> NDArray[Any]:
@@ -231,22 +225,6 @@ class Points:
         """Sizes in a box by symbol, each of size 1 along axes that it does not depend on."""
         columns = self.columns(self._symbols.values(), box)
         return {symbol: columns[name] for symbol, name in self._symbols.items()}
-
-    def parts(self, box: Box) -> Iterator[Part]:
-        """The points of a box by the model that serves them."""
-        sizes = self.sizes(box)
-        variant = self._spreads["variant"]
-        chosen = [
-            _positions(variant.places[axis][cut]) if axis in variant.places else {0: slice(None)}
-            for axis, cut in enumerate(box.slices)
-        ]
-        for together in product(*(found.items() for found in chosen)):
-            index = [positions for _, positions in together]
-            yield Part(
-                int(variant.values[tuple(place for place, _ in together)]),
-                _outer(index, box.shape),
-                {symbol: _picked(size, index) for symbol, size in sizes.items()},
-            )
 
     def coordinates(self, indices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """What the axes set at points, by their flat indices."""
@@ -312,31 +290,3 @@ def model_options(setting: Setting) -> dict[str, Any]:
         for name, (_, read) in _MODEL.items()
         if name in setting
     }
-
-
-def _positions(places: NDArray[Any]) -> dict[int, slice | NDArray[Any]]:
-    """Where each place occurs, as a slice where it can be one."""
-    found: dict[int, slice | NDArray[Any]] = {}
-    for place in np.unique(places).tolist():
-        at = np.flatnonzero(places == place)
-        first, last = int(at[0]), int(at[-1])
-        found[place] = slice(first, last + 1) if last - first + 1 == len(at) else at
-    return found
-
-
-def _outer(
-    positions: Sequence[slice | NDArray[Any]], shape: tuple[int, ...]
-) -> tuple[slice | NDArray[Any], ...]:
-    """An index of the product of positions on each axis."""
-    if sum(not isinstance(at, slice) for at in positions) < 2:
-        return tuple(positions)
-    each = (np.arange(length)[at] for at, length in zip(positions, shape, strict=True))
-    return np.ix_(*each)
-
-
-def _picked(array: NDArray[Any], positions: Sequence[slice | NDArray[Any]]) -> NDArray[Any]:
-    """An array at positions on those axes that it depends on."""
-    for axis, at in enumerate(positions):
-        if array.shape[axis] > 1:
-            array = array[(slice(None),) * axis + (at,)]
-    return array

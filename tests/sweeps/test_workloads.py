@@ -12,7 +12,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-import symcost
 from symcost.errors import InputError
 from symcost.models.deepseek_ocr.config import published
 from symcost.models.deepseek_ocr.executions import Executions
@@ -22,8 +21,9 @@ from symcost.models.deepseek_ocr.workload import Workload
 from symcost.sweeps.axes import TEXTS, Axis
 from symcost.sweeps.boxes import Box, Boxes
 from symcost.sweeps.legality import refuse_illegal
+from symcost.sweeps.parts import parts_of
 from symcost.sweeps.where import Condition
-from symcost.sweeps.workloads import MODEL, Points
+from symcost.sweeps.workloads import MODEL, Points, model_options
 from symcost.symbols import CATALOGUE
 
 DECODER = published().decoder
@@ -148,7 +148,7 @@ def test_parts_are_the_points_of_each_model(sweep, most):
     for box in Boxes(points.shape, most):
         variant = np.full(box.shape, -1)
         found = {symbol: np.zeros(box.shape, np.int64) for symbol in points.sizes(box)}
-        for part in points.parts(box):
+        for part in parts_of(points, box):
             assert (variant[part.index] == -1).all()
             variant[part.index] = part.variant
             for symbol, size in part.sizes.items():
@@ -197,6 +197,13 @@ def test_sizes_stay_as_small_as_what_they_depend_on():
     }
 
 
+def test_the_remedy_names_the_tokens_of_an_image_that_there_is():
+    """Large has the larger global view, Gundam the crops."""
+    points = Points({"mode": ["large", "gundam"], "context_len": [400]})
+    with pytest.raises(InputError, match="begin context_len at 903,"):
+        refuse(points)
+
+
 def test_a_sweep_of_no_axes_is_a_point():
     points = Points({}, batch=3, mode="tiny")
     (box,) = Boxes(points.shape, 1)
@@ -215,7 +222,7 @@ def test_an_option_that_is_none_is_not_given():
 def test_what_a_variant_loads():
     points = Points({"width": ["kv=1"], "execution": ["fused"]}, experts="most", lm_head="last")
     (variant,) = points.variants
-    assert symcost.sweeps.workloads.model_options(variant) == {
+    assert model_options(variant) == {
         "execution": Executions.parse("fused"),
         "lm_head": "last",
         "widths": Widths.parse("kv=1"),
@@ -294,7 +301,7 @@ def test_a_context_shorter_than_its_image():
     with pytest.raises(InputError, match="at mode=base: context-len is 272"):
         refuse(Points({"mode": ["tiny", "base"]}, context_len=272))
     for axes in ({}, {"batch": [1, 2]}):
-        with pytest.raises(InputError, match="^context-len is 72; .*; begin context_len at 73"):
+        with pytest.raises(InputError, match=r"^context-len is 72; .*; begin context_len at 73"):
             refuse(Points(axes, context_len=72, mode="tiny"))
 
 
