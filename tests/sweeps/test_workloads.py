@@ -163,6 +163,22 @@ def test_parts_are_the_points_of_each_model(sweep, most):
     assert len(points.variants) == len({tuple(sorted(x.items())) for x in settings})
 
 
+def test_parts_scattered_along_two_axes():
+    rows = [Axis.parse("batch,execution=1,eager;2,fused;3,fused;4,eager"), Axis.parse("cached=5,6")]
+    columns = Axis.parse("new_tokens,lm_head=1,all;2,last;3,all")
+    points = Points([*rows, columns])
+    (box,) = Boxes(points.shape, 100)
+    batch = np.zeros(box.shape, np.int64)
+    names = np.full(box.shape, "", object)
+    for part in parts_of(points, box):
+        batch[part.index] = part.sizes["B"] * 10 + part.sizes["T"]
+        names[part.index] = " ".join(points.variants[part.variant].values())
+    executions, heads = ("eager", "fused", "fused", "eager"), ("all", "last", "all")
+    for b, k, t in itertools.product(range(4), range(2), range(3)):
+        assert batch[b, k, t] == 10 * (b + 1) + t + 1
+        assert names[b, k, t] == f"{executions[b]} {heads[t]}"
+
+
 @given(sweeps())
 def test_coordinates(sweep):
     axes, options = sweep
@@ -303,6 +319,17 @@ def test_a_context_shorter_than_its_image():
     for axes in ({}, {"batch": [1, 2]}):
         with pytest.raises(InputError, match=r"^context-len is 72; .*; begin context_len at 73"):
             refuse(Points(axes, context_len=72, mode="tiny"))
+
+
+def test_the_only_short_context_of_many_is_found():
+    with pytest.raises(InputError, match="at context_len=100, mode=base"):
+        refuse(Points([Axis.parse("context_len,mode=273,base;100,base")]))
+    lengths = np.full(2**21 + 5, 273)
+    lengths[-2] = 272
+    table = Axis.table({"context_len": lengths, "batch": np.arange(1, len(lengths) + 1)})
+    with pytest.raises(InputError, match="at context_len=272: context-len is 272"):
+        refuse(Points([table], mode="base"))
+    refuse(Points([table], mode="base"), f"batch != {2**21 + 4}")
 
 
 @given(
