@@ -22,6 +22,8 @@ Sizes: TypeAlias = Sequence[NDArray[Any]]
 
 _BLOCK = 1 << 16
 """Points whose sizes are laid side by side at a time."""
+_FEW = 1 << 13
+"""So many points are computed sooner than machine code is made."""
 _LONG = 1 << 10
 """Rows of a grid have so many points, if they can."""
 _ROUNDING = 2.0**-53
@@ -121,6 +123,16 @@ class Evaluation:
         return worst
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The sizes, in the order in which they are given."""
+        return self._program.names
+
+    @property
+    def in_machine_numbers(self) -> bool:
+        """Whether figures are computed in int64, or rounded in float64 if that was asked for."""
+        return self._number is not None
+
+    @property
     def overflow(self) -> tuple[str, int] | None:
         """A figure that int64 may not hold, and how large it or what it is made of can be."""
         if self.fits:
@@ -135,16 +147,15 @@ class Evaluation:
         if self._number is None or np.dtype(object) in self.dtypes:
             return self._in_python(sizes, shape)
         found = [np.empty(shape, dtype) for dtype in self.dtypes]
+        if math.prod(shape) <= _FEW:
+            self._step_by_step(sizes, found)
+            return found
         inner = _inner_axes(sizes, shape)
         names = zip(self._program.names, sizes, strict=True)
         grids = self._contractions(frozenset(n for n, s in names if _varies(s, inner)))
         if inner and grids is not None:
-            outer = len(shape) - len(inner)
-            left = [size[(slice(None),) * outer + (0,) * len(inner)] for size in sizes]
-            right = [size[(0,) * outer] for size in sizes]
-            columns = math.prod(shape[outer:])
             for grid, figure in zip(grids, found, strict=True):
-                grid.fill(left, right, figure.reshape(-1, columns))
+                grid.fill(sizes, inner.start, figure)
         else:
             self._point_by_point(sizes, found)
         return found
@@ -172,6 +183,12 @@ class Evaluation:
             whole = [grid for grid in grids if grid is not None]
             self._grids[inner] = tuple(whole) if len(whole) == len(grids) else None
         return self._grids[inner]
+
+    def _step_by_step(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> None:
+        """The figures of a few points, for which making machine code takes longer."""
+        rows = self._program.evaluate(sizes, self._number)
+        for figure, row, over in zip(found, rows, self._program.denominators, strict=True):
+            figure[...] = row if over == 1 else row / over
 
     def _point_by_point(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> None:
         """The figures of points whose sizes are laid side by side."""

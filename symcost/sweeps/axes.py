@@ -164,7 +164,11 @@ class Axis:
         return [dict(zip(names, setting, strict=True)) for setting in settings], places
 
 
-def axes_of(given: Mapping[str | tuple[str, ...], Values] | Sequence[Axis]) -> tuple[Axis, ...]:
+Axes: TypeAlias = Mapping[Any, Values] | Sequence[Axis]
+"""Values by name, or by a tuple of names that change together; or axes."""
+
+
+def axes_of(given: Axes) -> tuple[Axis, ...]:
     """The axes of a sweep, from values by name or by names, or from axes.
 
     Raises

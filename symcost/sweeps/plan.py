@@ -102,13 +102,14 @@ class Plan:
 
     def _evaluation(self, formulas: Mapping[str, Any], setting: Mapping[str, Any]) -> Evaluation:
         code = Code(Forms(formulas))
-        real = self.dtype.kind == "f"
-        figures = Evaluation(code, self.points.ranges, real=real)
+        figures = Evaluation(code, self.points.ranges, real=self.dtype.kind == "f")
         told = "".join(f" with {name} {value}" for name, value in setting.items())
-        remedy = "narrow the axes, or ask for float64"
-        if figures.overflow and not (real and figures.rounds):
+        if figures.overflow and not figures.in_machine_numbers:
             name, reach = figures.overflow
-            raise InputError(f"{name} can reach {reach:.3g}{told}, beyond 2^63; {remedy}")
+            raise InputError(
+                f"{name} can reach {reach:.3g}{told}, beyond the 2^63 of exact integers; narrow "
+                "the axes, or ask for float64"
+            )
         for name, found in zip(self._names, figures.dtypes, strict=True):
             if found != self.dtype:
                 raise InputError(f"{name} is no whole number{told}; ask for float64")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import reduce as folded
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,9 +20,9 @@ from symcost.numeric.boxes import Box, Boxes
 from symcost.sweeps.axes import Axes
 from symcost.sweeps.block import Block
 from symcost.sweeps.describing import described
-from symcost.sweeps.files.dataset import dataset
-from symcost.sweeps.files.description import library
-from symcost.sweeps.files.store import Store, open_store
+from symcost.sweeps.dataset import dataset
+from symcost.sweeps.description import library
+from symcost.sweeps.store import Store, open_store
 from symcost.sweeps.plan import Plan
 from symcost.sweeps.reductions import Reduction, parse_reduction
 
@@ -36,7 +37,9 @@ _CHUNK = 1 << 23
 _MOST_POINTS = 1 << 20
 """Points of a chunk."""
 _AT_ONCE = 4
-"""Chunks in work for each worker."""
+"""Chunks that each core is given at a time."""
+_PATIENCE = 10
+"""Seconds in which a cluster has to answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,10 +163,106 @@ def sweep(
     if out is not None:
         what = described(plan, boxes)
         opened = open_store(Path(out), what, resume=resume, overwrite=overwrite)
-    with opened as store, _workers(scheduler) as workers:
-        run = _Run(plan, boxes, workers, progress)
-        kept = run.first_pass(store, asked, keep=keep)
-        reduced = run.reduced(asked)
-    columns = {name: np.concatenate([b.columns[name] for b in kept]) for name in plan.metrics if kept}
+    with opened as store, _workers(plan, scheduler) as workers:
+        kept, reduced = _run(workers, boxes, plan, store, asked, keep=keep, progress=progress)
+    columns = {
+        name: np.concatenate([block.columns[name] for block in kept])
+        for name in (plan.metrics if keep else ())
+    }
     indices = [block.indices for block in kept if block.indices is not None]
     return Sweep(plan, columns, np.concatenate(indices) if indices else None, reduced)
+
+
+def _reduction(text: str, plan: Plan) -> Reduction:
+    reduction = parse_reduction(text)
+    for column in reduction.columns:
+        if column not in plan.metrics:
+            raise InputError(
+                f"{text!r} reduces {column}; the sweep has {', '.join(plan.metrics)}: ask for it"
+            )
+    return reduction
+
+
+_Task: TypeAlias = tuple[Box, tuple[Reduction, ...], bool]
+_Done: TypeAlias = tuple[Block | None, list[Any]]
+_Workers: TypeAlias = Callable[[Iterator[_Task]], Iterator[_Done]]
+
+
+def _work(plan: Plan, box: Box, reductions: tuple[Reduction, ...], whole: bool) -> _Done:
+    """What one box gives: its block, if it is wanted, and partial results."""
+    needed = {column for reduction in reductions for column in reduction.columns}
+    block = plan.block(box, tuple(plan.metrics if whole else needed))
+    return block if whole else None, [reduction.partial(block) for reduction in reductions]
+
+
+def _run(
+    workers: _Workers,
+    boxes: Boxes,
+    plan: Plan,
+    store: Store | None,
+    asked: Mapping[str, Reduction],
+    *,
+    keep: bool,
+    progress: Progress | None,
+) -> tuple[list[Block], dict[str, Any]]:
+    """Pass over all boxes, as often as reductions need it; blocks are written and kept once."""
+    kept: list[Block] = []
+    reduced: dict[str, Any] = {}
+    finished = frozenset[int]() if store is None else store.finished
+    pending, first = dict(asked), True
+    while pending or first:
+        whole = first and (keep or store is not None)
+        reductions = tuple(pending.values())
+        merged: list[Any] = []
+        numbers = [n for n in range(len(boxes)) if reductions or n not in finished]
+        tasks = ((boxes[n], reductions, whole and n not in finished) for n in numbers)
+        done = 0
+        for number, (block, partials) in zip(numbers, workers(tasks), strict=False):
+            if block is not None and store is not None:
+                store.write(number, block)
+            elif block is not None:
+                kept.append(block)
+            pairs = zip(reductions, merged or [None] * len(partials), partials, strict=True)
+            merged = [p if m is None else r.merge(m, p) for r, m, p in pairs]
+            done += boxes[number].size
+            if progress is not None:
+                progress(done, plan.points.size)
+            settled = map(Reduction.settled, reductions, merged) if merged else ()
+            if reductions and not whole and all(settled):
+                break
+        for (text, reduction), found in zip(tuple(pending.items()), merged, strict=True):
+            further = reduction.refined(found)
+            if further is None:
+                reduced[text] = pending.pop(text).result(found)
+            else:
+                pending[text] = further
+        first = False
+    return kept, {text: reduced[text] for text in asked}
+
+
+@contextmanager
+def _workers(plan: Plan, scheduler: str | None) -> Iterator[_Workers]:
+    """What does tasks, several at once, and yields what they give in order."""
+    if scheduler is None and importlib.util.find_spec("dask") is None:
+        yield lambda tasks: (_work(plan, *task) for task in tasks)
+        return
+    dask = library("dask")
+    with ExitStack() as stack:
+        where: Any = "threads"
+        shared: Any = plan
+        count = os.cpu_count() or 1
+        if scheduler is not None:
+            distributed = library("dask.distributed")
+            try:
+                where = stack.enter_context(distributed.Client(scheduler, timeout=_PATIENCE))
+            except (OSError, ValueError) as error:
+                raise InputError(f"scheduler {scheduler} cannot be reached: {error}") from None
+            shared = where.scatter(plan, broadcast=True)
+            count = sum(where.ncores().values()) or 1
+        task_of = dask.delayed(_work, pure=False)
+
+        def workers(tasks: Iterator[_Task]) -> Iterator[_Done]:
+            while window := list(islice(tasks, _AT_ONCE * count)):
+                yield from dask.compute(*(task_of(shared, *t) for t in window), scheduler=where)
+
+        yield workers

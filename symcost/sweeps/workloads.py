@@ -18,8 +18,8 @@ from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import DEFAULT_PROMPT_TOKENS, Workload
-from symcost.sweeps.axes import Axis, Column, Setting, axes_of
-from symcost.sweeps.boxes import Box
+from symcost.sweeps.axes import Axes, Axis, Column, Setting, axes_of
+from symcost.numeric.boxes import Box
 from symcost.sweeps.spreads import Spread, spread_of, spread_over
 from symcost.sweeps.where import Condition, all_hold
 from symcost.symbols import I_g, I_t, n_h, n_w, q, q_t
@@ -107,6 +107,8 @@ class Points:
     ----------
     axes, shape : tuple
         The axes, and how many values each has.
+    fixed : dict
+        The options that were given.
     image : bool
         Whether there is one; text alone has neither page sizes nor vision.
     variants : list of dict
@@ -115,7 +117,7 @@ class Points:
         The number of the model that serves each point.
     """
 
-    def __init__(self, axes: Sequence[Axis] | Mapping[Any, Any], **options: Any) -> None:
+    def __init__(self, axes: Axes, **options: Any) -> None:
         self.axes = axes_of(axes)
         self.shape = tuple(map(len, self.axes))
         given = {name: x for name, x in options.items() if x is not None and x is not False}
@@ -127,8 +129,8 @@ class Points:
             if name in swept:
                 raise InputError(f"{name} is given as an axis and as an option; give one of them")
         fixed = {name: Axis.of(name, [value]).columns[name] for name, value in given.items()}
-        self._fixed: Setting = {name: column.first for name, column in fixed.items()}
-        self._first = {name: column.first for name, column in swept.items()} | self._fixed
+        self.fixed: Setting = {name: column.first for name, column in fixed.items()}
+        self._first = {name: column.first for name, column in swept.items()} | self.fixed
         dimensions = len(self.axes)
         self._spreads = {name: spread_of(x, None, dimensions) for name, x in fixed.items()} | {
             name: spread_of(column, number, dimensions)
@@ -173,7 +175,7 @@ class Points:
         return Spread(np.full((1,) * len(self.axes), value, np.int64), {})
 
     def _variant(self, setting: Setting) -> int:
-        chosen = {name: value for name, value in self._fixed.items() if name in MODEL} | setting
+        chosen = {name: value for name, value in self.fixed.items() if name in MODEL} | setting
         model_options(chosen)
         self.variants.append(chosen)
         return len(self.variants) - 1
@@ -245,7 +247,7 @@ class Points:
             It is illegal.
         """
         found = self.coordinates(np.array([index]))
-        there = self._fixed | {name: values.item() for name, values in found.items()}
+        there = self.fixed | {name: values.item() for name, values in found.items()}
         asked = {name: value for name, value in there.items() if name in (*PAGE, *LENGTHS)}
         return Workload.from_options(no_image=not self.image, **asked)
 

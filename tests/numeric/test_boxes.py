@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symcost.errors import InputError
-from symcost.sweeps.boxes import Boxes
+from symcost.numeric.boxes import Boxes
 
 shapes = st.lists(st.integers(1, 6), max_size=4).map(tuple)
 
