@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from symcost.errors import InputError
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.models.deepseek_ocr.routing import Routing, touched
-from symcost.sweeps.boxes import Box, Boxes
+from symcost.numeric.boxes import Box, Boxes
 from symcost.sweeps.where import Condition, all_hold
 from symcost.sweeps.workloads import PAGE, Points
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symcost.sweeps.boxes import Box
+from symcost.numeric.boxes import Box
 from symcost.sweeps.workloads import Points
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.sweeps.axes import Axis, Column, Setting
-from symcost.sweeps.boxes import Box
+from symcost.numeric.boxes import Box
 
 
 @dataclass(frozen=True, eq=False)
