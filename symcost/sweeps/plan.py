@@ -21,8 +21,8 @@ from symcost.sweeps.axes import Axes
 from symcost.sweeps.block import Block
 from symcost.sweeps.legality import refuse_illegal
 from symcost.sweeps.parts import parts_of
-from symcost.sweeps.workloads import Points, model_options
 from symcost.sweeps.where import Condition, all_hold
+from symcost.sweeps.workloads import Points, model_options
 
 STAGES = ("vision", "prefill", "decode")
 DEFAULT_METRICS = ("flops", "bytes_read", "bytes_written", "resident_bytes")
