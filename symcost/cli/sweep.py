@@ -100,7 +100,6 @@ def sweep(
         raise InputError("nothing changes; give --axis, such as --axis batch=1:256:*2, or --table")
     # These load NumPy and numba, which other commands do not need.
     from symcost.render.sweep import sweep_object, sweep_sections, sweep_summary  # noqa: PLC0415
-    from symcost.render.sweep_plot import picture  # noqa: PLC0415
     from symcost.sweeps.axes import Axis  # noqa: PLC0415
     from symcost.sweeps.plan import Plan  # noqa: PLC0415
     from symcost.sweeps.sweeping import run  # noqa: PLC0415
@@ -149,9 +148,10 @@ def sweep(
             scheduler=scheduler,
             progress=progress,
         )
-        drawn = None if plot is None else picture(run(plan), plot.suffix)
-    if plot is not None and drawn is not None:
-        write_all({plot: drawn})
+    if plot is not None:
+        from symcost.render.sweep_plot import picture  # noqa: PLC0415
+
+        write_all({plot: picture(run(plan), plot.suffix)})
     found = sweep_object(result)
     written = [f"wrote {path}" for path in (out, plot) if path is not None]
     if show is Format.JSON:

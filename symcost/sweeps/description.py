@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.errors import InputError
-from symcost.sweeps.boxes import Block, Box
+from symcost.numeric.boxes import Box
+from symcost.sweeps.block import Block
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from symcost.sweeps.boxes import Block
+from symcost.sweeps.block import Block
 from symcost.sweeps.description import Description, library
 from symcost.sweeps.manifest import Manifest
 from symcost.sweeps.rows import Rows

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from symcost.errors import InputError
 from symcost.sweeps import manifest as manifests
 from symcost.sweeps.aside import aside_of, final_name, put, writing
-from symcost.sweeps.boxes import Block
+from symcost.sweeps.block import Block
 from symcost.sweeps.description import Description
 from symcost.sweeps.journal import Journal
 from symcost.sweeps.manifest import MANIFEST, Manifest

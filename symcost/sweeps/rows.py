@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symcost.sweeps.boxes import Block
+from symcost.sweeps.block import Block
 from symcost.sweeps.description import Description, attributes, library
 
 

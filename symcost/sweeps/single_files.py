@@ -10,7 +10,7 @@ import numpy as np
 
 from symcost.errors import InputError
 from symcost.sweeps.aside import aside_of, writing
-from symcost.sweeps.boxes import Block
+from symcost.sweeps.block import Block
 from symcost.sweeps.dataset import dataset
 from symcost.sweeps.description import Description, library
 from symcost.sweeps.rows import Rows

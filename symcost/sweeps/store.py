@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from symcost.errors import InputError
-from symcost.sweeps.boxes import Block
+from symcost.sweeps.block import Block
 from symcost.sweeps.description import Column, Coordinate, Description
 from symcost.sweeps.parquet_store import ParquetLayout
 from symcost.sweeps.resumable import Layout, open_directory

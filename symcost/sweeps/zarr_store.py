@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from symcost.sweeps.boxes import Block, Box
+from symcost.numeric.boxes import Box
+from symcost.sweeps.block import Block
 from symcost.sweeps.description import (
     Column,
     Coordinate,

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from symcost.sweeps.boxes import Block, Box
+from symcost.numeric.boxes import Box
+from symcost.sweeps.block import Block
 from symcost.sweeps.store import Column, Coordinate, Description, open_store
 
 STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect", "chunk")

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symcost.errors import InputError
-from symcost.sweeps.boxes import Block, Box
+from symcost.numeric.boxes import Box
+from symcost.sweeps.block import Block
 from symcost.sweeps.journal import Journal
 from symcost.sweeps.store import Column, Coordinate, Description, open_store
 from symcost.sweeps.tables import read_table
