@@ -102,16 +102,16 @@ def verification_table(found: Mapping[str, Any], width: int) -> Group:
 
 def section_tables(sections: Iterable[Section], summary: Iterable[str]) -> Group:
     """Tables with headings, and what came out."""
-    tables = []
+    shown: list[RenderableType] = []
     for section in sections:
-        table = Table(title=section.title, title_justify="left", title_style="bold")
+        table = Table()
         for index, column in enumerate(section.columns):
             justify: JustifyMethod = "left" if index < section.words else "right"
             table.add_column(column, justify=justify, overflow="fold")
         for row in section.rows:
             table.add_row(*row)
-        tables.append(table)
-    return Group(*tables, *map(Text, summary))
+        shown += [Text(section.title, style="bold"), table]
+    return Group(*shown, *map(Text, summary))
 
 
 def proof_table(found: Mapping[str, Any]) -> Group:

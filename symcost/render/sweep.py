@@ -70,7 +70,11 @@ def sweep_sections(found: Mapping[str, Any]) -> Iterator[Section]:
         yield Section(
             "Least and greatest",
             ("metric", "least", "at", "greatest", "at"),
-            1,
+            [
+                (metric, *(cell for end in ends for cell in _extreme(metric, end)))
+                for metric, ends in both.items()
+            ],
+            words=1,
         )
     told = {f"{end}:{metric}" for metric in both for end in ("min", "max")}
     for text, value in found["reductions"].items():
