@@ -105,8 +105,16 @@ class Evaluation:
             return np.dtype(np.float64)
         if self.fits and denominator == 1:
             return np.dtype(np.int64)
-        exact = denominator.bit_count() == 1 and self._bounds[row].reach < FLOAT64_LIMIT
-        return np.dtype(np.float64 if self.fits and exact else object)
+        exact = self.fits and self._exact_in_floats(row, denominator)
+        return np.dtype(np.float64 if exact else object)
+
+    @property
+    def exact_in_floats(self) -> tuple[bool, ...]:
+        """Whether float64 holds each figure exactly."""
+        return tuple(map(self._exact_in_floats, self._program.results, self._program.denominators))
+
+    def _exact_in_floats(self, row: int, denominator: int) -> bool:
+        return denominator.bit_count() == 1 and self._bounds[row].reach < FLOAT64_LIMIT
 
     @cached_property
     def relative_error(self) -> float:

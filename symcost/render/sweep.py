@@ -32,7 +32,7 @@ def sweep_object(result: Sweep) -> dict[str, Any]:
         "where": [str(condition) for condition in plan.where],
         "points": plan.points.size,
         "metrics": list(plan.metrics),
-        "relative_error": plan.relative_error if plan.dtype.kind == "f" else 0,
+        "relative_error": plan.relative_error if plan.rounded else 0,
         "reductions": {text: _plain(found, result) for text, found in result.reduced.items()},
     }
 

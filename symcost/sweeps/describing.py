@@ -63,7 +63,7 @@ def _coordinates(axis: Axis) -> list[Coordinate]:
 def _column(metric: str, plan: Plan) -> Column:
     *path, name = metric.split(".")
     unit = "FLOPs" if name.endswith("flops") else "bytes"
-    return Column(metric, plan.dtype, f"{' '.join(path)}: {METRICS[name]}", unit)
+    return Column(metric, plan.dtypes[metric], f"{' '.join(path)}: {METRICS[name]}", unit)
 
 
 def _digest(formulas: Sequence[Mapping[str, Any]]) -> str:

@@ -174,10 +174,11 @@ def run(
 ) -> Sweep:
     """Do what is planned; the parameters are those of `sweep`."""
     per_point = len(plan.metrics)
-    boxes = Boxes(plan.points.shape, chunk or min(_MOST_POINTS, _CHUNK // per_point))
+    chunk = min(_MOST_POINTS, _CHUNK // per_point) if chunk is None else chunk
+    boxes = Boxes(plan.points.shape, chunk)
     asked = {text: _reduction(text, plan) for text in reduce}
     keep = out is None and not asked
-    if keep and plan.points.size * per_point * plan.dtype.itemsize > MOST_KEPT:
+    if keep and plan.points.size * per_point * 8 > MOST_KEPT:
         raise InputError(
             f"{plan.points.size} points of {per_point} metrics are too many to keep in memory; "
             "write them to a file, or reduce them"
@@ -250,8 +251,8 @@ def _run(
             done += boxes[number].size
             if progress is not None:
                 progress(done, plan.points.size)
-            settled = map(Reduction.settled, reductions, merged) if merged else ()
-            if reductions and not whole and all(settled):
+            settled = all(r.settled(m) for r, m in zip(reductions, merged, strict=True))
+            if reductions and not whole and settled:
                 break
         for (text, reduction), found in zip(tuple(pending.items()), merged, strict=True):
             further = reduction.refined(found)
