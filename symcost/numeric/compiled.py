@@ -58,8 +58,9 @@ class Compiled:
         self._pick = _picker(self.names)
         self._count = len(self.names)
         self._number: Callable[[Any], Any] = float if self._real else _as_it_is
-        self._most = np.array([size.minimum for size in program.sizes], np.int64)
-        self._fast = set(program.denominators) <= {1}
+        # No point is known to stay in int64 yet.
+        self._most = np.array([size.minimum - 1 for size in program.sizes], np.int64)
+        self._fast = bool(self.names) and self._code.whole_numbers_fit
 
     def __repr__(self) -> str:
         return f"<{', '.join(self._figures)} of {', '.join(self.names)}>"

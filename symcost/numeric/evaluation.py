@@ -43,6 +43,13 @@ class Code:
         """Another process makes its own machine code."""
         return Code, (self.forms,)
 
+    @property
+    def whole_numbers_fit(self) -> bool:
+        """Whether figures are whole numbers, and what the steps hold does not leave int64."""
+        program = self.program
+        largest = max(map(abs, program.numbers), default=0)
+        return set(program.denominators) <= {1} and largest < INT64_LIMIT
+
     @cached_property
     def scalar(self) -> Any:
         """The figures of one point."""
