@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -120,8 +121,7 @@ class Compiled:
             found = [np.empty(shape, np.float64 if self._real else np.int64) for _ in self._figures]
         else:
             arrays = [given[name] for name in self.names]
-            ranges = {name: _range(given[name]) for name in self.names}
-            found = self.within(ranges)([a.reshape(_aligned(a, spread)) for a in arrays], spread)
+            found = self._over(given)([a.reshape(_aligned(a, spread)) for a in arrays], spread)
         results = found if shape else [figure.reshape(-1)[0] for figure in found]
         if not shape:
             results = [r.item() if isinstance(r, np.generic) else r for r in results]
@@ -133,8 +133,14 @@ class Compiled:
 
     def relative_error(self, **sizes: Any) -> float:
         """The worst relative error of a figure in float64 for some sizes, numbers or arrays."""
-        given = {name: _range(_whole(_info(name), value)) for name, value in sizes.items()}
-        return self.within(given).relative_error
+        given = {name: _whole(_info(name), value) for name, value in sizes.items()}
+        return self._over(given).relative_error
+
+    def _over(self, sizes: Mapping[str, NDArray[Any]]) -> Evaluation:
+        """How figures are computed for arrays of sizes, none of them empty."""
+        ranges = {name: _range(sizes[name]) for name in self.names}
+        whole = all(_is_whole(sizes[name]) for name in self.names)
+        return Evaluation(self._code, ranges, real=self._real, whole=whole)
 
 
 def _picker(names: tuple[str, ...]) -> Any:
@@ -168,9 +174,12 @@ def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
     return array
 
 
-def _range(size: NDArray[Any]) -> tuple[Any, Any]:
-    ends = size.min(), size.max()
-    return ends if size.dtype == object else (int(ends[0]), int(ends[1]))
+def _range(size: NDArray[Any]) -> tuple[int, int]:
+    return math.floor(size.min()), math.ceil(size.max())
+
+
+def _is_whole(size: NDArray[Any]) -> bool:
+    return size.dtype != object or all(number.denominator == 1 for number in size.flat)
 
 
 def _aligned(size: NDArray[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
