@@ -71,10 +71,7 @@ class Compiled:
         try:
             values = self._pick(sizes)
         except KeyError as missing:
-            info = CATALOGUE[missing.args[0]]
-            raise UnboundSymbolError(
-                f"{info.name} ({info.meaning}) has no value; give it one, a {info.domain}"
-            ) from None
+            raise _unbound(missing.args[0]) from None
         if self._fast and len(sizes) == self._count:
             for value in values:
                 if type(value) is not int:
@@ -114,7 +111,7 @@ class Compiled:
 
     def _of_arrays(self, sizes: Mapping[str, Any]) -> Any:
         given = {name: _whole(_info(name), value) for name, value in sizes.items()}
-        shape = np.broadcast_shapes(*(size.shape for size in given.values()))
+        shape = _common_shape(given)
         # A point is computed as an array of one.
         spread = shape or (1,)
         if 0 in shape:
@@ -134,7 +131,10 @@ class Compiled:
     def relative_error(self, **sizes: Any) -> float:
         """The worst relative error of a figure in float64 for some sizes, numbers or arrays."""
         given = {name: _whole(_info(name), value) for name, value in sizes.items()}
-        return self._over(given).relative_error
+        for name in self.names:
+            if name not in given:
+                raise _unbound(name)
+        return self._over(given).relative_error if 0 not in _common_shape(given) else 0.0
 
     def _over(self, sizes: Mapping[str, NDArray[Any]]) -> Evaluation:
         """How figures are computed for arrays of sizes, none of them empty."""
@@ -156,9 +156,22 @@ def _info(name: str) -> SymbolInfo:
     return CATALOGUE[name]
 
 
+def _unbound(name: str) -> UnboundSymbolError:
+    info = CATALOGUE[name]
+    return UnboundSymbolError(f"{name} ({info.meaning}) has no value; give it one, a {info.domain}")
+
+
+def _common_shape(sizes: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*(size.shape for size in sizes.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {size.shape}" for name, size in sizes.items() if size.shape)
+        raise InputError(f"sizes do not broadcast; their shapes are {shapes}") from None
+
+
 def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
     """A size as an array of int64, or of Python numbers, all of them in its domain."""
-    array = np.asarray(value)
+    array = _array(value)
     if array.dtype.kind in "iu" and array.size:
         least, greatest = int(array.min()), int(array.max())
         info.check(least)
@@ -172,6 +185,17 @@ def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
     for number in array.flat:
         info.check(number)
     return array
+
+
+def _array(value: Any) -> NDArray[Any]:
+    if not isinstance(value, list | tuple):
+        return np.asarray(value)
+    # Without a type, True stays what it is, and integers beyond int64 do not become floats.
+    objects = np.array(value, object)
+    if all(kind is int or issubclass(kind, np.integer) for kind in set(map(type, objects.flat))):
+        integers = np.asarray(value)
+        return integers if integers.dtype.kind in "iu" else objects
+    return objects
 
 
 def _range(size: NDArray[Any]) -> tuple[int, int]:
