@@ -11,7 +11,7 @@ import sympy as sp
 from symcost.errors import DomainError
 from symcost.exact import Evaluator
 from symcost.numeric.compiled import Compiled
-from symcost.symbols import CATALOGUE, B, K, S, w_a, w_w
+from symcost.symbols import CATALOGUE, B, K, S, T, w_a, w_w
 
 HUGE = 2**63
 
@@ -153,3 +153,16 @@ class TestPowers:
         for batch, value in zip(batches[:-1], found.tolist(), strict=True):
             point["B"] = batch
             assert Fraction(value) == exactly(formula, **{name: point[name] for name in names})
+
+
+class TestGridsOfQuotients:
+    """A whole figure whose polynomial has a denominator, such as T (T - 1) / 2 of decode steps."""
+
+    @pytest.mark.parametrize("dtype", [None, "float64"])
+    def test_they_are_divided(self, dtype):
+        batch, tokens = np.arange(1, 101)[:, None], np.arange(1, 201)
+        for formula in (B * T * (T - 1) / 2 + B * S, sp.Max(B * T * (T + 1) / 2 - 99, B * S)):
+            found = compiled(formula, dtype)(B=batch, T=tokens, S=7)
+            for row, column in [(0, 0), (0, 199), (99, 0), (99, 199), (50, 120), (3, 1)]:
+                expected = exactly(formula, B=row + 1, T=column + 1, S=7)
+                assert found[row, column] == expected
