@@ -43,6 +43,13 @@ class Code:
         """Another process makes its own machine code."""
         return Code, (self.forms,)
 
+    @property
+    def whole_numbers_fit(self) -> bool:
+        """Whether figures are whole numbers, and what the steps hold does not leave int64."""
+        program = self.program
+        largest = max(map(abs, program.numbers), default=0)
+        return set(program.denominators) <= {1} and largest < INT64_LIMIT
+
     @cached_property
     def scalar(self) -> Any:
         """The figures of one point."""
@@ -60,16 +67,22 @@ class Evaluation:
     code : Code
         What is computed.
     ranges : mapping of str to (int, int)
-        The least and the greatest value of each size.
+        What no value of a size lies below and above.
     real : bool
         Give all figures in float64, rounded.
+    whole : bool
+        Whether all sizes are integers.
     """
 
-    def __init__(self, code: Code, ranges: Ranges, *, real: bool = False) -> None:
+    def __init__(
+        self, code: Code, ranges: Ranges, *, real: bool = False, whole: bool = True
+    ) -> None:
         self._code = code
         self._program = code.program
         self._real = real
         self._bounds = self._program.bounds(ranges)
+        numbers = [*self._program.numbers, *self._program.denominators]
+        self._in_integers = whole and max(map(abs, numbers)) < INT64_LIMIT
         self._grids: dict[frozenset[str], tuple[Contraction, ...] | None] = {}
 
     def _largest_argument(self, *ops: Op) -> int:
@@ -79,11 +92,10 @@ class Evaluation:
 
     @cached_property
     def fits(self) -> bool:
-        """Whether no intermediate result leaves int64."""
-        numbers = (abs(number) for number in self._program.numbers)
-        reach = max(bound.reach for bound in self._bounds)
+        """Whether sizes are integers, and no intermediate result leaves int64."""
         return (
-            max(reach, *numbers) < INT64_LIMIT
+            self._in_integers
+            and max(bound.reach for bound in self._bounds) < INT64_LIMIT
             and self._largest_argument(Op.FLOOR) < machine.SMALL_QUOTIENT
         )
 
@@ -92,7 +104,7 @@ class Evaluation:
         """The machine numbers that are computed in, if there are any."""
         if self.fits:
             return "int64"
-        whole = self._largest_argument(*_OF_WHOLE_NUMBERS) < FLOAT64_LIMIT
+        whole = self._in_integers and self._largest_argument(*_OF_WHOLE_NUMBERS) < FLOAT64_LIMIT
         return "float64" if self._real and whole else None
 
     @cached_property
@@ -121,7 +133,7 @@ class Evaluation:
         """The worst relative error of a figure in float64, in whatever order it is computed."""
         worst = 0.0
         for figure, row in zip(self._program.figures, self._program.results, strict=True):
-            exact = figure.candidates[0].denominator.bit_count() == 1
+            exact = self._in_integers and figure.candidates[0].denominator.bit_count() == 1
             if not (exact and self._bounds[row].reach < FLOAT64_LIMIT):
                 # Each term has its factors, its coefficient and its place in the sum.
                 operations = max(

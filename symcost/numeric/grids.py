@@ -27,16 +27,24 @@ class Contraction:
         The factors of all candidates of the figure.
     ends : array of int64
         The number behind the last factor of each candidate.
+    denominator : int
+        What the products are divided by.
     names : tuple of str
         The sizes, in the order in which they are given.
     """
 
     def __init__(
-        self, outer: Program, inner: Program, ends: NDArray[np.int64], names: Sequence[str]
+        self,
+        outer: Program,
+        inner: Program,
+        ends: NDArray[np.int64],
+        denominator: int,
+        names: Sequence[str],
     ) -> None:
         self._outer = outer
         self._inner = inner
         self._ends = ends
+        self._denominator = denominator
         self._names = names
 
     def fill(self, sizes: Sequence[NDArray[Any]], outer: int, out: NDArray[Any]) -> None:
@@ -60,6 +68,9 @@ class Contraction:
             self._ends,
             out.reshape(left.shape[1], right.shape[1]),
         )
+        if self._denominator > 1:
+            divide = np.floor_divide if out.dtype == np.int64 else np.divide
+            divide(out, self._denominator, out=out)
 
     def _values(
         self, program: Program, sizes: Sequence[NDArray[Any]], shape: tuple[int, ...]
@@ -110,7 +121,8 @@ def contraction(
         outer_factors += [Polynomial(terms) for terms in factors.values()]
         ends.append(len(outer_factors))
     outer_program, inner_program = _program(atoms, outer_factors), _program(atoms, inner_factors)
-    return Contraction(outer_program, inner_program, np.array(ends), names)
+    denominator = figure.candidates[0].denominator
+    return Contraction(outer_program, inner_program, np.array(ends), denominator, names)
 
 
 def _is_mixed(atom: Atom, inner: Set[str]) -> bool:
