@@ -1,5 +1,6 @@
 """What all tests share: hypothesis draws the same examples in every run; rules broken by hand."""
 
+import gc
 from contextlib import ExitStack
 
 import pytest
@@ -9,6 +10,11 @@ from tests.mistakes import changed_rule
 
 settings.register_profile("symcost", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symcost")
+
+
+def pytest_collection_finish():
+    """What is imported and collected stays to the end: garbage is not looked for in it."""
+    gc.freeze()
 
 
 @pytest.fixture
