@@ -1,6 +1,5 @@
 """What all tests share: hypothesis draws the same examples in every run; rules broken by hand."""
 
-import gc
 from contextlib import ExitStack
 
 import pytest
@@ -10,11 +9,6 @@ from tests.mistakes import changed_rule
 
 settings.register_profile("symcost", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symcost")
-
-
-def pytest_collection_finish():
-    """What is imported and collected stays to the end: garbage is not looked for in it."""
-    gc.freeze()
 
 
 @pytest.fixture
