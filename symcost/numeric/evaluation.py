@@ -176,10 +176,11 @@ class Evaluation:
         """The figures in Python numbers of any length."""
         rows = self._program.evaluate(sizes, object)
         found = []
-        for row, denominator in zip(rows, self._program.denominators, strict=True):
+        columns = zip(rows, self._program.denominators, self.dtypes, strict=True)
+        for row, denominator, dtype in columns:
             simplest = np.frompyfunc(lambda value, over=denominator: _quotient(value, over), 1, 1)
             figure = np.broadcast_to(simplest(row), shape)
-            found.append(figure.astype(np.float64 if self._real else object))
+            found.append(figure.astype(dtype))
         return found
 
     def _contractions(self, inner: frozenset[str]) -> tuple[Contraction, ...] | None:
