@@ -59,21 +59,25 @@ def by_chance(choose: Callable[[Sequence[Any]], Any], depth: int) -> sp.Expr:
         return by_chance(choose, depth - 1)
 
     kind = choose(["sum", "sum", "difference", "product", "power", "floor", "ceiling", *EXTREMES])
-    if kind == "sum":
-        return choose([1, 2, 3, sp.Rational(5, 7)]) * part() + part()
-    if kind == "difference":
-        return part() - choose([1, 2, 5, sp.Rational(1, 2), sp.Rational(4, 3)]) * part()
-    if kind == "product":
-        return part() * part()
-    if kind == "power":
-        return part() ** choose([2, 2, 3])
     if kind in EXTREMES:
         parts = [part() for _ in range(1 if kind == "Abs" else choose([2, 2, 3]))]
         return getattr(sp, kind)(*parts)
-    return getattr(sp, kind)(part() / choose([1, 2, 3, 7, 12, 224]))
+    makers = {
+        "sum": lambda: choose([1, 2, 3, sp.Rational(5, 7)]) * part() + part(),
+        "difference": lambda: part() - choose([1, 2, 5, sp.Rational(1, 2)]) * part(),
+        "product": lambda: part() * part(),
+        "power": lambda: part() ** choose([2, 2, 3]),
+        "floor": lambda: sp.floor(part() / choose([1, 2, 3, 7, 12, 224])),
+        "ceiling": lambda: sp.ceiling(part() / choose([1, 2, 3, 7, 12, 224])),
+    }
+    return makers[kind]()
 
 
 EXTREMES = ("Min", "Max", "Abs")
+
+
+def _no_compiler(*_: Any, **__: Any) -> Callable[[Any], Any]:
+    return lambda function: function
 
 
 @contextmanager
@@ -83,8 +87,8 @@ def loops(*, few: int = 0, machine_code: bool = True):
     patches = [mock.patch.object(evaluation, "_FEW", few)]
     if not machine_code:
         patches += [
-            mock.patch.object(machine.numba, "njit", lambda *_, **__: lambda function: function),
-            mock.patch.object(machine, "_compiled", lambda function: function),
+            mock.patch.object(machine.numba, "njit", _no_compiler),
+            mock.patch.object(machine, "_compiled", _no_compiler()),
         ]
     for patch in patches:
         patch.start()

@@ -68,7 +68,7 @@ def check(formula: sp.Expr, axes: dict[str, np.ndarray]) -> None:
     assert_exact(figure(**diagonal), along)
     with loops(machine_code=False), np.errstate(invalid="ignore"):
         assert_exact(Compiled({"figure": formula}, single=True)(**diagonal), along)
-        # Points up to a limit that is not known to be safe yet may wrap; their figures are not used.
+        # Points beyond what is known to be safe may wrap; their figures are not used.
         with np.errstate(over="ignore"):
             at_points = [figure(**p) for p in points_of(grid)]
     assert_exact(np.array(at_points, object).reshape(shape), expected)
@@ -232,14 +232,14 @@ class TestShapes:
     def test_lists_ranges_and_scalars_of_numpy(self):
         figure = grid_figure()
         expected = exact_array(GRID, (3,), {"B": [1, 2, 3], "S": 4, "K": 5, "T": 6})
-        for given in (
+        for values in (
             [1, 2, 3],
             (1, 2, 3),
             range(1, 4),
             np.array([1, 2, 3], object),
             [np.int8(1), 2, 3],
         ):
-            assert_exact(figure(B=given, S=4, K=5, T=6), expected)
+            assert_exact(figure(B=values, S=4, K=5, T=6), expected)
         for kind in (np.int8, np.uint64, np.array):
             value = figure(B=kind(3), S=np.int16(4), K=np.array(5), T=6)
             assert value == expected[2]
