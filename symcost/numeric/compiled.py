@@ -20,10 +20,10 @@ from symcost.symbols import CATALOGUE, Expr, SymbolInfo
 class Compiled:
     """Figures as a function of sizes: numbers, or arrays that broadcast.
 
-    It takes sizes by the names of their symbols, such as ``B=8, S=np.arange(1, 4097)``, and
-    returns a figure, or a dictionary of them by name. Integers are exact: they are int64 where ranges of the
-    sizes show that nothing overflows, otherwise Python integers of any length. What is no integer,
-    by a width, is a Fraction, or float64 in an array where that is exact.
+    It takes sizes by the names of their symbols, such as ``B=8, S=np.arange(1, 4097)``, and gives a
+    figure, or a dictionary of them by name. Integers are exact: int64 where the ranges of the sizes
+    show that nothing overflows, otherwise Python integers of any length. What is no integer, by a
+    width, is a Fraction; in an array it is float64 where that is exact.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ _BLOCK = 1 << 16
 """Points whose sizes are laid side by side at a time."""
 _FEW = 1 << 13
 """So many points are computed sooner than machine code is made."""
-_LONG = 1 << 10
-"""Rows of a grid have so many points, if they can."""
+_WORTHWHILE = 16
+"""Points for each row and column of a grid, at least."""
 _ROUNDING = 2.0**-53
 """The relative error of one rounded operation."""
 _OF_WHOLE_NUMBERS = (Op.FLOOR, Op.QUOTIENT, Op.MAGNITUDE, Op.LOOKUP)
@@ -117,8 +117,16 @@ class Evaluation:
             return np.dtype(np.float64)
         if self.fits and denominator == 1:
             return np.dtype(np.int64)
-        exact = denominator.bit_count() == 1 and self._bounds[row].reach < FLOAT64_LIMIT
-        return np.dtype(np.float64 if self.fits and exact else object)
+        exact = self.fits and self._exact_in_floats(row, denominator)
+        return np.dtype(np.float64 if exact else object)
+
+    @property
+    def exact_in_floats(self) -> tuple[bool, ...]:
+        """Whether float64 holds each figure exactly."""
+        return tuple(map(self._exact_in_floats, self._program.results, self._program.denominators))
+
+    def _exact_in_floats(self, row: int, denominator: int) -> bool:
+        return denominator.bit_count() == 1 and self._bounds[row].reach < FLOAT64_LIMIT
 
     @cached_property
     def relative_error(self) -> float:
@@ -225,14 +233,17 @@ class Evaluation:
 
 
 def _inner_axes(sizes: Sizes, shape: tuple[int, ...]) -> range:
-    """Trailing axes that make rows of a grid: no size varies along one of them and along others."""
-    found = range(0)
-    for first in range(len(shape) - 1, 0, -1):
+    """Trailing axes that make rows of a grid, none where that is not worth it.
+
+    No size varies along one of them and along others. Rows and columns are computed point by point,
+    so they are to be few compared with the points.
+    """
+    found, least = range(0), math.prod(shape) // _WORTHWHILE
+    for first in range(1, len(shape)):
         inner, outer = range(first, len(shape)), range(first)
-        if not any(_varies(size, inner) and _varies(size, outer) for size in sizes):
-            found = inner
-            if math.prod(shape[first:]) >= _LONG:
-                break
+        factors = math.prod(shape[:first]) + math.prod(shape[first:])
+        if factors <= least and not any(_varies(s, inner) and _varies(s, outer) for s in sizes):
+            found, least = inner, factors
     return found
 
 

@@ -35,10 +35,11 @@ NAMES: Mapping[str, tuple[str, str]] = {
 """Meaning and unit of what an axis can set."""
 
 
-def described(plan: Plan, boxes: Sequence[Box]) -> Description:
-    """A sweep as far as its files are concerned."""
+def described(plan: Plan, boxes: Sequence[Box], points: Axis | None = None) -> Description:
+    """A sweep as far as its files are concerned; of some points only where these are given."""
+    axes = plan.points.axes if points is None else (points,)
     return Description(
-        axes=tuple(tuple(_coordinates(axis)) for axis in plan.points.axes),
+        axes=tuple(tuple(_coordinates(axis)) for axis in axes),
         columns=tuple(_column(metric, plan) for metric in plan.metrics),
         boxes=boxes,
         filtered=bool(plan.where),
@@ -62,7 +63,7 @@ def _coordinates(axis: Axis) -> list[Coordinate]:
 def _column(metric: str, plan: Plan) -> Column:
     *path, name = metric.split(".")
     unit = "FLOPs" if name.endswith("flops") else "bytes"
-    return Column(metric, plan.dtype, f"{' '.join(path)}: {METRICS[name]}", unit)
+    return Column(metric, plan.dtypes[metric], f"{' '.join(path)}: {METRICS[name]}", unit)
 
 
 def _digest(formulas: Sequence[Mapping[str, Any]]) -> str:

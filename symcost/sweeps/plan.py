@@ -21,8 +21,8 @@ from symcost.sweeps.axes import Axes
 from symcost.sweeps.block import Block
 from symcost.sweeps.legality import refuse_illegal
 from symcost.sweeps.parts import parts_of
-from symcost.sweeps.workloads import Points, model_options
 from symcost.sweeps.where import Condition, all_hold
+from symcost.sweeps.workloads import Points, model_options
 
 STAGES = ("vision", "prefill", "decode")
 DEFAULT_METRICS = ("flops", "bytes_read", "bytes_written", "resident_bytes")
@@ -75,7 +75,7 @@ class Plan:
     ) -> None:
         if dtype not in (None, "float64"):
             raise InputError(f"dtype is {dtype!r}; allowed: None (exact), 'float64'")
-        self.dtype = np.dtype(np.int64 if dtype is None else dtype)
+        self.rounded = dtype is not None
         self.points = Points(axes, **options)
         self.where = tuple(map(Condition.parse, where))
         self._early, self._late = self.points.split(self.where)
@@ -98,11 +98,14 @@ class Plan:
             costs = symbolic_costs(built)
             formulas = {name: _formula(costs, name) for name in self._names}
             self.formulas.append(formulas)
-            self._figures.append(self._evaluation(formulas, setting))
+            self._figures.append(
+                Evaluation(Code(Forms(formulas)), self.points.ranges, real=self.rounded)
+            )
+            self._refuse_overflow(self._figures[-1], setting)
+        self.dtypes = {name: self._dtype(at, name) for at, name in enumerate(self._names)}
 
-    def _evaluation(self, formulas: Mapping[str, Any], setting: Mapping[str, Any]) -> Evaluation:
-        code = Code(Forms(formulas))
-        figures = Evaluation(code, self.points.ranges, real=self.dtype.kind == "f")
+    @staticmethod
+    def _refuse_overflow(figures: Evaluation, setting: Mapping[str, Any]) -> None:
         told = "".join(f" with {name} {value}" for name, value in setting.items())
         if figures.overflow and not figures.in_machine_numbers:
             name, reach = figures.overflow
@@ -110,10 +113,18 @@ class Plan:
                 f"{name} can reach {reach:.3g}{told}, beyond the 2^63 of exact integers; narrow "
                 "the axes, or ask for float64"
             )
-        for name, found in zip(self._names, figures.dtypes, strict=True):
-            if found != self.dtype:
-                raise InputError(f"{name} is no whole number{told}; ask for float64")
-        return figures
+
+    def _dtype(self, at: int, name: str) -> np.dtype[Any]:
+        """The type of a column: that of all models, or float64 where it holds all of them."""
+        found = {figures.dtypes[at] for figures in self._figures}
+        if len(found) == 1 and np.dtype(object) not in found:
+            return found.pop()
+        if all(figures.exact_in_floats[at] for figures in self._figures):
+            return np.dtype(np.float64)
+        raise InputError(
+            f"{name} is no whole number with these widths, nor exact in float64; ask for rounding "
+            "to float64"
+        )
 
     @property
     def relative_error(self) -> float:
@@ -128,7 +139,7 @@ class Plan:
             columns = self._columns(box)
             held = self._held_late(box, columns, held)
         else:
-            columns = {name: np.empty(box.shape, self.dtype) for name in self._names}
+            columns = self._empty(box)
         if not self.where:
             return Block(box, None, {name: columns[name].reshape(-1) for name in needed})
         left = np.flatnonzero(held)
@@ -138,16 +149,19 @@ class Plan:
 
     def _columns(self, box: Box) -> dict[str, NDArray[Any]]:
         parts = list(parts_of(self.points, box))
-        if len(parts) == 1:
+        if len(parts) == 1 and len(self._figures) == 1:
             found = self._of_part(parts[0].variant, parts[0].sizes, box.shape)
             return dict(zip(self._names, found, strict=True))
-        columns = {name: np.empty(box.shape, self.dtype) for name in self._names}
+        columns = self._empty(box)
         for part in parts:
             shape = columns[self._names[0]][part.index].shape
             found = self._of_part(part.variant, part.sizes, shape)
             for name, figure in zip(self._names, found, strict=True):
                 columns[name][part.index] = figure
         return columns
+
+    def _empty(self, box: Box) -> dict[str, NDArray[Any]]:
+        return {name: np.empty(box.shape, self.dtypes[name]) for name in self._names}
 
     def _of_part(
         self, variant: int, sizes: Mapping[str, NDArray[Any]], shape: tuple[int, ...]

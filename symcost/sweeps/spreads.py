@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symcost.sweeps.axes import Axis, Column, Setting
 from symcost.numeric.boxes import Box
+from symcost.sweeps.axes import Axis, Column, Setting
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from symcost.errors import InputError
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.numeric.boxes import Box, Boxes
-from symcost.sweeps.axes import Axes
+from symcost.sweeps.axes import Axes, Axis
 from symcost.sweeps.block import Block
-from symcost.sweeps.describing import described
 from symcost.sweeps.dataset import dataset
+from symcost.sweeps.describing import described
 from symcost.sweeps.description import library
-from symcost.sweeps.store import Store, open_store
 from symcost.sweeps.plan import Plan
 from symcost.sweeps.reductions import Reduction, parse_reduction
+from symcost.sweeps.store import Store, open_store
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many points are done, and of how many."""
@@ -85,9 +85,8 @@ class Sweep:
         InputError
             The extra `sweep` is not installed.
         """
-        what = described(self.plan, Boxes(self.plan.points.shape, _MOST_POINTS))
-        if self.indices is not None:
-            what = what.at_points(self.coordinates)
+        left = None if self.indices is None else Axis.table(self.coordinates)
+        what = described(self.plan, Boxes(self.plan.points.shape, _MOST_POINTS), left)
         return dataset(what, {metric: self[metric] for metric in self.columns})
 
 
@@ -150,8 +149,33 @@ def sweep(
         A name, a value, a point or a file cannot be used, or a figure does not fit into 64 bits.
     """
     plan = Plan(model, axes, metrics, where=where, dtype=dtype, config=config, **options)
-    per_point = max(1, len(plan.metrics))
-    boxes = Boxes(plan.points.shape, chunk or min(_MOST_POINTS, _CHUNK // per_point))
+    return run(
+        plan,
+        reduce=reduce,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        scheduler=scheduler,
+        chunk=chunk,
+        progress=progress,
+    )
+
+
+def run(
+    plan: Plan,
+    *,
+    reduce: Sequence[str] = (),
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    scheduler: str | None = None,
+    chunk: int | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Do what is planned; the parameters are those of `sweep`."""
+    per_point = len(plan.metrics)
+    chunk = min(_MOST_POINTS, _CHUNK // per_point) if chunk is None else chunk
+    boxes = Boxes(plan.points.shape, chunk)
     asked = {text: _reduction(text, plan) for text in reduce}
     keep = out is None and not asked
     if keep and plan.points.size * per_point * 8 > MOST_KEPT:
@@ -227,8 +251,8 @@ def _run(
             done += boxes[number].size
             if progress is not None:
                 progress(done, plan.points.size)
-            settled = map(Reduction.settled, reductions, merged) if merged else ()
-            if reductions and not whole and all(settled):
+            settled = all(r.settled(m) for r, m in zip(reductions, merged, strict=True))
+            if reductions and not whole and settled:
                 break
         for (text, reduction), found in zip(tuple(pending.items()), merged, strict=True):
             further = reduction.refined(found)

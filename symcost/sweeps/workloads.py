@@ -18,8 +18,8 @@ from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import DEFAULT_PROMPT_TOKENS, Workload
-from symcost.sweeps.axes import Axes, Axis, Column, Setting, axes_of
 from symcost.numeric.boxes import Box
+from symcost.sweeps.axes import Axes, Axis, Column, Setting, axes_of
 from symcost.sweeps.spreads import Spread, spread_of, spread_over
 from symcost.sweeps.where import Condition, all_hold
 from symcost.symbols import I_g, I_t, n_h, n_w, q, q_t

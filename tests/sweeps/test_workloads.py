@@ -18,8 +18,8 @@ from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.routing import Routing, touched
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload
-from symcost.sweeps.axes import TEXTS, Axis
 from symcost.numeric.boxes import Box, Boxes
+from symcost.sweeps.axes import TEXTS, Axis
 from symcost.sweeps.legality import refuse_illegal
 from symcost.sweeps.parts import parts_of
 from symcost.sweeps.where import Condition

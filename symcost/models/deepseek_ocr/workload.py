@@ -115,11 +115,11 @@ class Workload:
         tile_size: int | None = None,
         crop_grid: str | None = None,
         no_image: bool = False,
-        batch: int = 1,
+        batch: int | None = None,
         prompt_tokens: int | None = None,
         context_len: int | None = None,
         cached: int | None = None,
-        new_tokens: int = 1,
+        new_tokens: int | None = None,
     ) -> Workload:
         """A workload as it is described on the command line.
 
@@ -155,7 +155,13 @@ class Workload:
         _at_least(0, "prompt-tokens", text)
         image_tokens = 0 if views is None else int(views.image_tokens)
         tokens = 1 + text + image_tokens if context_len is None else context_len
-        return cls(views, batch, tokens, tokens if cached is None else cached, new_tokens)
+        return cls(
+            views,
+            1 if batch is None else batch,
+            tokens,
+            tokens if cached is None else cached,
+            1 if new_tokens is None else new_tokens,
+        )
 
 
 def _at_least(minimum: int, name: str, value: int) -> None:
