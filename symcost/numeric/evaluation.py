@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from symcost.numeric import machine
 from symcost.numeric.boxes import Boxes
-from symcost.numeric.forms import Forms
+from symcost.numeric.forms import Atom, Forms, Kind, Polynomial
 from symcost.numeric.grids import Contraction, contraction
 from symcost.numeric.program import FLOAT64_LIMIT, INT64_LIMIT, Bound, Op, Program, Ranges
 
@@ -135,12 +135,19 @@ class Evaluation:
         for figure, row in zip(self._program.figures, self._program.results, strict=True):
             exact = self._in_integers and figure.candidates[0].denominator.bit_count() == 1
             if not (exact and self._bounds[row].reach < FLOAT64_LIMIT):
-                # Each term has its factors, its coefficient and its place in the sum.
-                operations = max(
-                    len(c.terms) + max(map(len, c.terms), default=0) + 3 for c in figure.candidates
-                )
+                operations = max(map(self._roundings, figure.candidates))
                 worst = max(worst, operations * _ROUNDING * _amplified(self._bounds[row]))
         return worst
+
+    def _roundings(self, polynomial: Polynomial) -> int:
+        """How often a term is rounded: its factors, its coefficient, its place in the sum."""
+        atoms = self._code.forms.atoms
+        factors = [sum(1 + self._roundings_of(atoms[a]) for a in t) for t in polynomial.terms]
+        return len(polynomial.terms) + max(factors, default=0) + 3
+
+    def _roundings_of(self, atom: Atom) -> int:
+        clamped = atom.kind in (Kind.LEAST, Kind.GREATEST)
+        return max(map(self._roundings, atom.arguments)) if clamped else 1
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -184,10 +191,11 @@ class Evaluation:
         """The figures in Python numbers of any length."""
         rows = self._program.evaluate(sizes, object)
         found = []
-        for row, denominator in zip(rows, self._program.denominators, strict=True):
+        columns = zip(rows, self._program.denominators, self.dtypes, strict=True)
+        for row, denominator, dtype in columns:
             simplest = np.frompyfunc(lambda value, over=denominator: _quotient(value, over), 1, 1)
             figure = np.broadcast_to(simplest(row), shape)
-            found.append(figure.astype(np.float64 if self._real else object))
+            found.append(figure.astype(dtype))
         return found
 
     def _contractions(self, inner: frozenset[str]) -> tuple[Contraction, ...] | None:
