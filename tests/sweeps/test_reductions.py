@@ -18,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symcost.errors import InputError
-from symcost.sweeps import histogram, quantiles, reductions, selections
-from symcost.sweeps.boxes import Block, Box
-from symcost.sweeps.histogram import Bins, Histogram
-from symcost.sweeps.quantiles import Quantiles
-from symcost.sweeps.reductions import Count, parse_reduction
-from symcost.sweeps.selections import Best, First, Pareto
+from symcost.numeric.boxes import Box
+from symcost.sweeps.block import Block
+from symcost.sweeps.reductions import histogram, quantiles, reductions, selections
+from symcost.sweeps.reductions.histogram import Bins, Histogram
+from symcost.sweeps.reductions.quantiles import Quantiles
+from symcost.sweeps.reductions.reduction import Count, parse_reduction
+from symcost.sweeps.reductions.selections import Best, First, Pareto
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 MOST_PASSES = 66  # one for each bit of a value, one before and one behind

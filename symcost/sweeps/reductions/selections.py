@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from symcost.sweeps.boxes import Block
+from symcost.sweeps.block import Block
 
 Column: TypeAlias = NDArray[Any]
 Positions: TypeAlias = NDArray[np.int64]

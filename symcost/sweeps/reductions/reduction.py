@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Protocol
 
 from symcost.errors import InputError
 from symcost.exact import rational
-from symcost.sweeps.boxes import Block
-from symcost.sweeps.histogram import Histogram
-from symcost.sweeps.quantiles import Quantiles
-from symcost.sweeps.selections import Best, First, Pareto, size_of
+from symcost.sweeps.block import Block
+from symcost.sweeps.reductions.histogram import Histogram
+from symcost.sweeps.reductions.quantiles import Quantiles
+from symcost.sweeps.reductions.selections import Best, First, Pareto, size_of
 
 MOST = 1_000_000
 """Bins of a histogram and points of a choice, so that memory stays small."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from symcost.sweeps.boxes import Block
-from symcost.sweeps.selections import size_of
+from symcost.sweeps.block import Block
+from symcost.sweeps.reductions.selections import size_of
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from symcost.errors import InputError
 from symcost.exact import Number
-from symcost.sweeps.boxes import Block
-from symcost.sweeps.extents import Extent, FirstPass, OfOneMetric
-from symcost.sweeps.selections import Column
+from symcost.sweeps.block import Block
+from symcost.sweeps.reductions.extents import Extent, FirstPass, OfOneMetric
+from symcost.sweeps.reductions.selections import Column
 
 Counts: TypeAlias = NDArray[np.int64]
 
