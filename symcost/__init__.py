@@ -1,5 +1,7 @@
 """symcost: what a neural network costs, as closed formulas."""
 
+from typing import TYPE_CHECKING, Any
+
 from symcost.cost import Cost, StageCost
 from symcost.errors import SymcostError
 from symcost.execution import Execution
@@ -18,6 +20,9 @@ from symcost.models.deepseek_ocr import (
 )
 from symcost.stages import FixedLayer, Layer, Stage, SyntheticKVCache
 from symcost.version import __version__
+
+if TYPE_CHECKING:
+    from symcost.sweeps.sweeping import sweep
 
 __all__ = [
     "Cost",
@@ -39,5 +44,15 @@ __all__ = [
     "get_prefill_cost",
     "get_vision_cost",
     "load",
+    "sweep",
     "views_of_page",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What takes time to load is loaded where it is asked for."""
+    if name == "sweep":
+        from symcost.sweeps.sweeping import sweep  # noqa: PLC0415
+
+        return sweep
+    raise AttributeError(f"module 'symcost' has no attribute {name!r}")

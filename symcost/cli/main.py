@@ -15,14 +15,15 @@ from symcost import version
 from symcost.cli import options as given
 from symcost.cli.options import Format
 from symcost.cli.output import (
-    byte_tables,
     emit,
     formula_table,
     progress_bar,
     proof_table,
     report_tables,
+    section_tables,
     verification_table,
 )
+from symcost.cli.sweep import sweep
 from symcost.errors import InputError, SymcostError
 from symcost.execution import Execution
 from symcost.files import require_writable, write_all
@@ -39,7 +40,7 @@ from symcost.models.deepseek_ocr.workload import (
     stage_costs,
     symbolic_stages,
 )
-from symcost.render.byte_verification import byte_markdown
+from symcost.render.byte_verification import byte_markdown, byte_sections, byte_summary
 from symcost.render.generate import differences, generated_files
 from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
 from symcost.render.proof import proof_markdown
@@ -83,11 +84,11 @@ def report(
     tile_size: given.TileSize = None,
     crop_grid: given.CropGrid = None,
     no_image: given.NoImage = False,
-    batch: given.Batch = 1,
+    batch: given.Batch = None,
     prompt_tokens: given.PromptTokens = None,
     context_len: given.ContextLen = None,
     cached: given.Cached = None,
-    new_tokens: given.NewTokens = 1,
+    new_tokens: given.NewTokens = None,
     reference: given.Reference = "vendor",
     execution: given.ExecutionOrAll = Execution.EAGER.value,
     lm_head: given.LmHead = given.Head.ALL,
@@ -114,7 +115,7 @@ def report(
         cached=cached,
         new_tokens=new_tokens,
     )
-    if backward and (cached is not None or new_tokens != 1):
+    if backward and (cached is not None or new_tokens is not None):
         raise InputError("--backward excludes --cached and --new-tokens; no step has one")
     widths = Widths.parse(width)
     routing = Routing.parse(experts)
@@ -198,6 +199,9 @@ def formulas(
         emit(formulas_as(rows, show), output)
 
 
+app.command()(sweep)
+
+
 @app.command()
 def generate(
     model: given.Model,
@@ -276,7 +280,14 @@ def _verify_bytes(model: str, quick: bool, show: Format, output: Path | None) ->
         result = verification.verify_bytes(
             model, grid=QUICK_BYTES if quick else FULL_BYTES, progress=progress
         )
-    _show(result.as_dict(), show, output, byte_markdown, byte_tables)
+    found = result.as_dict()
+    _show(
+        found,
+        show,
+        output,
+        byte_markdown,
+        lambda verified, _: section_tables(byte_sections(verified), byte_summary(verified)),
+    )
     _fail_with(result.problems)
 
 

@@ -41,19 +41,17 @@ def _one_of(*names: str) -> str:
 Model = Annotated[str, typer.Argument(help=_one_of(*MODELS), metavar="MODEL")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to show the result.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")]
-Reference = Annotated[
-    str,
-    typer.Option(help=f"The implementation that is reproduced: {_one_of(*REFERENCES)}"),
-]
-ExecutionOption = Annotated[
-    str,
-    typer.Option(
-        "--execution",
-        metavar="NAME|PART=NAME,…",
-        help=f"How operators are grouped into kernels: {_one_of(*Execution)} By part: "
-        "vision=eager,decoder=fused.",
-    ),
-]
+_REFERENCE = typer.Option(help=f"The implementation that is reproduced: {_one_of(*REFERENCES)}")
+Reference = Annotated[str, _REFERENCE]
+ReferenceOrNone = Annotated[str | None, _REFERENCE]
+_EXECUTION = typer.Option(
+    "--execution",
+    metavar="NAME|PART=NAME,…",
+    help=f"How operators are grouped into kernels: {_one_of(*Execution)} By part: "
+    "vision=eager,decoder=fused.",
+)
+ExecutionOption = Annotated[str, _EXECUTION]
+ExecutionOrNone = Annotated[str | None, _EXECUTION]
 ALL = "all"
 """Stands for every execution."""
 
@@ -66,24 +64,24 @@ ExecutionOrAll = Annotated[
         "vision=eager,decoder=fused. All three side by side: all.",
     ),
 ]
-LmHead = Annotated[Head, typer.Option(help="Run the head on all prefill tokens or the last.")]
-Width = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME=BYTES,…",
-        help="Bytes per element: weights, activations, kv; by part vision.weights, "
-        "vision.activations, experts.weights, lm_head.weights; such as "
-        "kv=1,experts.weights=1/2+2/128.",
-    ),
-]
-Experts = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME|FRACTION|STAGE=…",
-        help=f"Distinct experts that tokens touch: {_one_of(*Assumption)} Or the measured fraction "
-        "of them; by stage: prefill=1,decode=0.55.",
-    ),
-]
+_LM_HEAD = typer.Option(help="Run the head on all prefill tokens or the last.")
+LmHead = Annotated[Head, _LM_HEAD]
+LmHeadOrNone = Annotated[Head | None, _LM_HEAD]
+_WIDTH = typer.Option(
+    metavar="NAME=BYTES,…",
+    help="Bytes per element: weights, activations, kv; by part vision.weights, "
+    "vision.activations, experts.weights, lm_head.weights; such as "
+    "kv=1,experts.weights=1/2+2/128.",
+)
+Width = Annotated[str, _WIDTH]
+WidthOrNone = Annotated[str | None, _WIDTH]
+_EXPERTS = typer.Option(
+    metavar="NAME|FRACTION|STAGE=…",
+    help=f"Distinct experts that tokens touch: {_one_of(*Assumption)} Or the measured fraction "
+    "of them; by stage: prefill=1,decode=0.55.",
+)
+Experts = Annotated[str, _EXPERTS]
+ExpertsOrNone = Annotated[str | None, _EXPERTS]
 Config = Annotated[
     Path | None,
     typer.Option(help="A Hugging Face config.json of the family instead of the published one."),
@@ -113,7 +111,10 @@ CropGrid = Annotated[
     str | None, typer.Option(metavar="WxH", help="Columns and rows of tiles; 1x1 for none.")
 ]
 NoImage = Annotated[bool, typer.Option("--no-image", help="Text alone.")]
-Batch = Annotated[int, typer.Option(parser=_whole, metavar="N", help="Sequences, one page each.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(parser=_whole, metavar="N", help="Sequences, one page each. Default: 1."),
+]
 PromptTokens = Annotated[
     int | None,
     typer.Option(
@@ -129,7 +130,8 @@ Cached = Annotated[
     typer.Option(parser=_whole, metavar="N", help="Cached tokens before decoding. Default: S."),
 ]
 NewTokens = Annotated[
-    int, typer.Option(parser=_whole, metavar="N", help="Tokens to decode, summed.")
+    int | None,
+    typer.Option(parser=_whole, metavar="N", help="Tokens to decode, summed. Default: 1."),
 ]
 
 

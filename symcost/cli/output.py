@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -14,17 +14,20 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Column, Table
 from rich.text import Text
 
 from symcost.files import write_all
-from symcost.render.byte_verification import byte_sections, byte_summary
+from symcost.render.figures import human
 from symcost.render.listing import Row
 from symcost.render.proof import PROOF_COLUMNS, proof_rows, proof_summary
 from symcost.render.report import Comparison, Report, TableRow
+from symcost.render.sections import Section
 from symcost.render.verification import (
     NUMERIC_COLUMNS,
     VERIFICATION_COLUMNS,
@@ -97,18 +100,18 @@ def verification_table(found: Mapping[str, Any], width: int) -> Group:
     return Group(table, *map(Text, verification_summary(found)))
 
 
-def byte_tables(found: Mapping[str, Any], _: int) -> Group:
-    """A verification of bytes as tables, and what came out."""
-    tables = []
-    for section in byte_sections(found):
-        table = Table(title=section.title, title_justify="left", title_style="bold")
+def section_tables(sections: Iterable[Section], summary: Iterable[str]) -> Group:
+    """Tables with headings, and what came out."""
+    shown: list[RenderableType] = []
+    for section in sections:
+        table = Table()
         for index, column in enumerate(section.columns):
             justify: JustifyMethod = "left" if index < section.words else "right"
             table.add_column(column, justify=justify, overflow="fold")
         for row in section.rows:
             table.add_row(*row)
-        tables.append(table)
-    return Group(*tables, *map(Text, byte_summary(found)))
+        shown += [Text(section.title, style="bold"), table]
+    return Group(*shown, *map(Text, summary))
 
 
 def proof_table(found: Mapping[str, Any]) -> Group:
@@ -138,6 +141,29 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, total: bar.update(
             task, description=what, completed=done, total=total
         )
+
+
+@contextmanager
+def point_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error with the rate and the time that is left, for points."""
+    console = Console(stderr=True)
+    with Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None, rate="writing down formulas")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            rate = "" if speed is None else f"{human(speed)} points/s"
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield update
 
 
 def emit(content: str | Callable[[int], RenderableType], output: Path | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,7 @@ class Box:
         return tuple(map(slice, self.start, self.stop))
 
 
-class Boxes:
+class Boxes(Sequence[Box]):
     """A grid cut into boxes of at most so many points each, in flat order.
 
     Leading axes have one value in a box, then one axis is cut into pieces of the same length
@@ -86,7 +86,7 @@ class Boxes:
     def __len__(self) -> int:
         return math.prod(self._leading) * self._pieces
 
-    def __getitem__(self, number: int) -> Box:
+    def __getitem__(self, number: int) -> Box:  # type: ignore[override]
         if not 0 <= number < len(self):
             raise IndexError(number)
         lead, piece = divmod(number, self._pieces)
@@ -95,6 +95,3 @@ class Boxes:
         start = (*places, begin, *(0 for _ in self._trailing))
         stop = (*(place + 1 for place in places), end, *self._trailing)
         return Box(start[1:], stop[1:], (lead * self._length + begin) * self._rest)
-
-    def __iter__(self) -> Iterator[Box]:
-        return map(self.__getitem__, range(len(self)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,10 +20,10 @@ from symcost.symbols import CATALOGUE, Expr, SymbolInfo
 class Compiled:
     """Figures as a function of sizes: numbers, or arrays that broadcast.
 
-    It takes sizes by the names of their symbols, such as ``B=8, S=np.arange(1, 4097)``, and
-    returns a figure, or a dictionary of them by name. Integers are exact: they are int64 where ranges of the
-    sizes show that nothing overflows, otherwise Python integers of any length. What is no integer,
-    by a width, is a Fraction, or float64 in an array where that is exact.
+    It takes sizes by the names of their symbols, such as ``B=8, S=np.arange(1, 4097)``, and gives a
+    figure, or a dictionary of them by name. Integers are exact: int64 where the ranges of the sizes
+    show that nothing overflows, otherwise Python integers of any length. What is no integer, by a
+    width, is a Fraction; in an array it is float64 where that is exact.
 
     Parameters
     ----------
@@ -58,8 +59,9 @@ class Compiled:
         self._pick = _picker(self.names)
         self._count = len(self.names)
         self._number: Callable[[Any], Any] = float if self._real else _as_it_is
-        self._most = np.array([size.minimum for size in program.sizes], np.int64)
-        self._fast = set(program.denominators) <= {1}
+        # No point is known to stay in int64 yet.
+        self._most = np.array([size.minimum - 1 for size in program.sizes], np.int64)
+        self._fast = bool(self.names) and self._code.whole_numbers_fit
 
     def __repr__(self) -> str:
         return f"<{', '.join(self._figures)} of {', '.join(self.names)}>"
@@ -69,10 +71,7 @@ class Compiled:
         try:
             values = self._pick(sizes)
         except KeyError as missing:
-            info = CATALOGUE[missing.args[0]]
-            raise UnboundSymbolError(
-                f"{info.name} ({info.meaning}) has no value; give it one, a {info.domain}"
-            ) from None
+            raise _unbound(missing.args[0]) from None
         if self._fast and len(sizes) == self._count:
             for value in values:
                 if type(value) is not int:
@@ -112,15 +111,14 @@ class Compiled:
 
     def _of_arrays(self, sizes: Mapping[str, Any]) -> Any:
         given = {name: _whole(_info(name), value) for name, value in sizes.items()}
-        shape = np.broadcast_shapes(*(size.shape for size in given.values()))
+        shape = _common_shape(given)
         # A point is computed as an array of one.
         spread = shape or (1,)
         if 0 in shape:
             found = [np.empty(shape, np.float64 if self._real else np.int64) for _ in self._figures]
         else:
             arrays = [given[name] for name in self.names]
-            ranges = {name: _range(given[name]) for name in self.names}
-            found = self.within(ranges)([a.reshape(_aligned(a, spread)) for a in arrays], spread)
+            found = self._over(given)([a.reshape(_aligned(a, spread)) for a in arrays], spread)
         results = found if shape else [figure.reshape(-1)[0] for figure in found]
         if not shape:
             results = [r.item() if isinstance(r, np.generic) else r for r in results]
@@ -132,8 +130,17 @@ class Compiled:
 
     def relative_error(self, **sizes: Any) -> float:
         """The worst relative error of a figure in float64 for some sizes, numbers or arrays."""
-        given = {name: _range(_whole(_info(name), value)) for name, value in sizes.items()}
-        return self.within(given).relative_error
+        given = {name: _whole(_info(name), value) for name, value in sizes.items()}
+        for name in self.names:
+            if name not in given:
+                raise _unbound(name)
+        return self._over(given).relative_error if 0 not in _common_shape(given) else 0.0
+
+    def _over(self, sizes: Mapping[str, NDArray[Any]]) -> Evaluation:
+        """How figures are computed for arrays of sizes, none of them empty."""
+        ranges = {name: _range(sizes[name]) for name in self.names}
+        whole = all(_is_whole(sizes[name]) for name in self.names)
+        return Evaluation(self._code, ranges, real=self._real, whole=whole)
 
 
 def _picker(names: tuple[str, ...]) -> Any:
@@ -149,9 +156,22 @@ def _info(name: str) -> SymbolInfo:
     return CATALOGUE[name]
 
 
+def _unbound(name: str) -> UnboundSymbolError:
+    info = CATALOGUE[name]
+    return UnboundSymbolError(f"{name} ({info.meaning}) has no value; give it one, a {info.domain}")
+
+
+def _common_shape(sizes: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*(size.shape for size in sizes.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {size.shape}" for name, size in sizes.items() if size.shape)
+        raise InputError(f"sizes do not broadcast; their shapes are {shapes}") from None
+
+
 def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
     """A size as an array of int64, or of Python numbers, all of them in its domain."""
-    array = np.asarray(value)
+    array = _array(value)
     if array.dtype.kind in "iu" and array.size:
         least, greatest = int(array.min()), int(array.max())
         info.check(least)
@@ -167,9 +187,23 @@ def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
     return array
 
 
-def _range(size: NDArray[Any]) -> tuple[Any, Any]:
-    ends = size.min(), size.max()
-    return ends if size.dtype == object else (int(ends[0]), int(ends[1]))
+def _array(value: Any) -> NDArray[Any]:
+    if not isinstance(value, list | tuple):
+        return np.asarray(value)
+    # Without a type, True stays what it is, and integers beyond int64 do not become floats.
+    objects = np.array(value, object)
+    if all(kind is int or issubclass(kind, np.integer) for kind in set(map(type, objects.flat))):
+        integers = np.asarray(value)
+        return integers if integers.dtype.kind in "iu" else objects
+    return objects
+
+
+def _range(size: NDArray[Any]) -> tuple[int, int]:
+    return math.floor(size.min()), math.ceil(size.max())
+
+
+def _is_whole(size: NDArray[Any]) -> bool:
+    return size.dtype != object or all(number.denominator == 1 for number in size.flat)
 
 
 def _aligned(size: NDArray[Any], shape: tuple[int, ...]) -> tuple[int, ...]:

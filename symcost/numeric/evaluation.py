@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from symcost.numeric import machine
 from symcost.numeric.boxes import Boxes
-from symcost.numeric.forms import Forms
+from symcost.numeric.forms import Atom, Forms, Kind, Polynomial
 from symcost.numeric.grids import Contraction, contraction
 from symcost.numeric.program import FLOAT64_LIMIT, INT64_LIMIT, Bound, Op, Program, Ranges
 
@@ -22,8 +22,10 @@ Sizes: TypeAlias = Sequence[NDArray[Any]]
 
 _BLOCK = 1 << 16
 """Points whose sizes are laid side by side at a time."""
-_LONG = 1 << 10
-"""Rows of a grid have so many points, if they can."""
+_FEW = 1 << 13
+"""So many points are computed sooner than machine code is made."""
+_WORTHWHILE = 16
+"""Points for each row and column of a grid, at least."""
 _ROUNDING = 2.0**-53
 """The relative error of one rounded operation."""
 _OF_WHOLE_NUMBERS = (Op.FLOOR, Op.QUOTIENT, Op.MAGNITUDE, Op.LOOKUP)
@@ -36,6 +38,17 @@ class Code:
         self.forms = forms
         self.program = Program(forms.atoms, forms.figures)
         self.points = cache(lambda number: machine.points(self.program, number))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes its own machine code."""
+        return Code, (self.forms,)
+
+    @property
+    def whole_numbers_fit(self) -> bool:
+        """Whether figures are whole numbers, and what the steps hold does not leave int64."""
+        program = self.program
+        largest = max(map(abs, program.numbers), default=0)
+        return set(program.denominators) <= {1} and largest < INT64_LIMIT
 
     @cached_property
     def scalar(self) -> Any:
@@ -54,16 +67,22 @@ class Evaluation:
     code : Code
         What is computed.
     ranges : mapping of str to (int, int)
-        The least and the greatest value of each size.
+        What no value of a size lies below and above.
     real : bool
         Give all figures in float64, rounded.
+    whole : bool
+        Whether all sizes are integers.
     """
 
-    def __init__(self, code: Code, ranges: Ranges, *, real: bool = False) -> None:
+    def __init__(
+        self, code: Code, ranges: Ranges, *, real: bool = False, whole: bool = True
+    ) -> None:
         self._code = code
         self._program = code.program
         self._real = real
         self._bounds = self._program.bounds(ranges)
+        numbers = [*self._program.numbers, *self._program.denominators]
+        self._in_integers = whole and max(map(abs, numbers)) < INT64_LIMIT
         self._grids: dict[frozenset[str], tuple[Contraction, ...] | None] = {}
 
     def _largest_argument(self, *ops: Op) -> int:
@@ -73,11 +92,10 @@ class Evaluation:
 
     @cached_property
     def fits(self) -> bool:
-        """Whether no intermediate result leaves int64."""
-        numbers = (abs(number) for number in self._program.numbers)
-        reach = max(bound.reach for bound in self._bounds)
+        """Whether sizes are integers, and no intermediate result leaves int64."""
         return (
-            max(reach, *numbers) < INT64_LIMIT
+            self._in_integers
+            and max(bound.reach for bound in self._bounds) < INT64_LIMIT
             and self._largest_argument(Op.FLOOR) < machine.SMALL_QUOTIENT
         )
 
@@ -86,7 +104,7 @@ class Evaluation:
         """The machine numbers that are computed in, if there are any."""
         if self.fits:
             return "int64"
-        whole = self._largest_argument(*_OF_WHOLE_NUMBERS) < FLOAT64_LIMIT
+        whole = self._in_integers and self._largest_argument(*_OF_WHOLE_NUMBERS) < FLOAT64_LIMIT
         return "float64" if self._real and whole else None
 
     @cached_property
@@ -99,38 +117,72 @@ class Evaluation:
             return np.dtype(np.float64)
         if self.fits and denominator == 1:
             return np.dtype(np.int64)
-        exact = denominator.bit_count() == 1 and self._bounds[row].reach < FLOAT64_LIMIT
-        return np.dtype(np.float64 if self.fits and exact else object)
+        exact = self.fits and self._exact_in_floats(row, denominator)
+        return np.dtype(np.float64 if exact else object)
+
+    @property
+    def exact_in_floats(self) -> tuple[bool, ...]:
+        """Whether float64 holds each figure exactly."""
+        return tuple(map(self._exact_in_floats, self._program.results, self._program.denominators))
+
+    def _exact_in_floats(self, row: int, denominator: int) -> bool:
+        return denominator.bit_count() == 1 and self._bounds[row].reach < FLOAT64_LIMIT
 
     @cached_property
     def relative_error(self) -> float:
         """The worst relative error of a figure in float64, in whatever order it is computed."""
         worst = 0.0
         for figure, row in zip(self._program.figures, self._program.results, strict=True):
-            exact = figure.candidates[0].denominator.bit_count() == 1
+            exact = self._in_integers and figure.candidates[0].denominator.bit_count() == 1
             if not (exact and self._bounds[row].reach < FLOAT64_LIMIT):
-                # Each term has its factors, its coefficient and its place in the sum.
-                operations = max(
-                    len(c.terms) + max(map(len, c.terms), default=0) + 3 for c in figure.candidates
-                )
+                operations = max(map(self._roundings, figure.candidates))
                 worst = max(worst, operations * _ROUNDING * _amplified(self._bounds[row]))
         return worst
+
+    def _roundings(self, polynomial: Polynomial) -> int:
+        """How often a term is rounded: its factors, its coefficient, its place in the sum."""
+        atoms = self._code.forms.atoms
+        factors = [sum(1 + self._roundings_of(atoms[a]) for a in t) for t in polynomial.terms]
+        return len(polynomial.terms) + max(factors, default=0) + 3
+
+    def _roundings_of(self, atom: Atom) -> int:
+        clamped = atom.kind in (Kind.LEAST, Kind.GREATEST)
+        return max(map(self._roundings, atom.arguments)) if clamped else 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sizes, in the order in which they are given."""
+        return self._program.names
+
+    @property
+    def in_machine_numbers(self) -> bool:
+        """Whether figures are computed in int64, or rounded in float64 if that was asked for."""
+        return self._number is not None
+
+    @property
+    def overflow(self) -> tuple[str, int] | None:
+        """A figure that int64 may not hold, and how large it or what it is made of can be."""
+        if self.fits:
+            return None
+        results = zip(self._program.figures, self._program.results, strict=True)
+        reaches = [(self._bounds[row].reach, figure.name) for figure, row in results]
+        reach, name = max(reaches)
+        return name, max(reach, INT64_LIMIT)
 
     def __call__(self, sizes: Sizes, shape: tuple[int, ...]) -> list[NDArray[Any]]:
         """The figures, each an array of the shape."""
         if self._number is None or np.dtype(object) in self.dtypes:
             return self._in_python(sizes, shape)
         found = [np.empty(shape, dtype) for dtype in self.dtypes]
+        if math.prod(shape) <= _FEW:
+            self._step_by_step(sizes, found)
+            return found
         inner = _inner_axes(sizes, shape)
         names = zip(self._program.names, sizes, strict=True)
         grids = self._contractions(frozenset(n for n, s in names if _varies(s, inner)))
         if inner and grids is not None:
-            outer = len(shape) - len(inner)
-            left = [size[(slice(None),) * outer + (0,) * len(inner)] for size in sizes]
-            right = [size[(0,) * outer] for size in sizes]
-            columns = math.prod(shape[outer:])
             for grid, figure in zip(grids, found, strict=True):
-                grid.fill(left, right, figure.reshape(-1, columns))
+                grid.fill(sizes, inner.start, figure)
         else:
             self._point_by_point(sizes, found)
         return found
@@ -139,10 +191,11 @@ class Evaluation:
         """The figures in Python numbers of any length."""
         rows = self._program.evaluate(sizes, object)
         found = []
-        for row, denominator in zip(rows, self._program.denominators, strict=True):
+        columns = zip(rows, self._program.denominators, self.dtypes, strict=True)
+        for row, denominator, dtype in columns:
             simplest = np.frompyfunc(lambda value, over=denominator: _quotient(value, over), 1, 1)
             figure = np.broadcast_to(simplest(row), shape)
-            found.append(figure.astype(np.float64 if self._real else object))
+            found.append(figure.astype(dtype))
         return found
 
     def _contractions(self, inner: frozenset[str]) -> tuple[Contraction, ...] | None:
@@ -159,6 +212,12 @@ class Evaluation:
             self._grids[inner] = tuple(whole) if len(whole) == len(grids) else None
         return self._grids[inner]
 
+    def _step_by_step(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> None:
+        """The figures of a few points, for which making machine code takes longer."""
+        rows = self._program.evaluate(sizes, self._number)
+        for figure, row, over in zip(found, rows, self._program.denominators, strict=True):
+            figure[...] = row if over == 1 else row / over
+
     def _point_by_point(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> None:
         """The figures of points whose sizes are laid side by side."""
         compute = self._code.points(self._number)
@@ -174,14 +233,17 @@ class Evaluation:
 
 
 def _inner_axes(sizes: Sizes, shape: tuple[int, ...]) -> range:
-    """Trailing axes that make rows of a grid: no size varies along one of them and along others."""
-    found = range(0)
-    for first in range(len(shape) - 1, 0, -1):
+    """Trailing axes that make rows of a grid, none where that is not worth it.
+
+    No size varies along one of them and along others. Rows and columns are computed point by point,
+    so they are to be few compared with the points.
+    """
+    found, least = range(0), math.prod(shape) // _WORTHWHILE
+    for first in range(1, len(shape)):
         inner, outer = range(first, len(shape)), range(first)
-        if not any(_varies(size, inner) and _varies(size, outer) for size in sizes):
-            found = inner
-            if math.prod(shape[first:]) >= _LONG:
-                break
+        factors = math.prod(shape[:first]) + math.prod(shape[first:])
+        if factors <= least and not any(_varies(s, inner) and _varies(s, outer) for s in sizes):
+            found, least = inner, factors
     return found
 
 

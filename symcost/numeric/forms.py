@@ -99,19 +99,23 @@ class Forms:
     """
 
     def __init__(self, formulas: Mapping[str, Expr]) -> None:
+        reader = _Reader()
+        self.figures = tuple(
+            reader.figure(name, sp.sympify(formula)) for name, formula in formulas.items()
+        )
+        self.atoms = tuple(reader.atoms)
+
+
+class _Reader:
+    """Reads formulas as sums of terms; what they share is read once."""
+
+    def __init__(self) -> None:
         self.atoms: list[Atom] = []
         self._numbers: dict[object, int] = {}
         self._known: dict[Expr, _Sum] = {}
-        self.figures = tuple(
-            self._figure(name, sp.sympify(formula)) for name, formula in formulas.items()
-        )
 
-    @property
-    def sizes(self) -> tuple[SymbolInfo, ...]:
-        """The sizes that the figures depend on."""
-        return tuple(atom.size for atom in self.atoms if atom.size is not None)
-
-    def _figure(self, name: str, formula: Expr) -> Figure:
+    def figure(self, name: str, formula: Expr) -> Figure:
+        """A formula as the largest of polynomials."""
         polynomials = [_over_integers(self._read(part)) for part in _candidates(formula)]
         candidates = _same_denominator(polynomials)
         return Figure(name, candidates, all(map(self._is_whole, candidates)))
@@ -168,7 +172,11 @@ class Forms:
 
     def _read_floor(self, formula: Expr, *, up: bool) -> _Sum:
         value = self._read(formula)
-        if all(c.denominator == 1 for c in value.values()) and self._of_integers(value):
+        if not self._of_integers(value):
+            sign = Fraction(-1 if up else 1)
+            turned = _over_integers({term: sign * number for term, number in value.items()})
+            return self._atom(Atom(Kind.FLOOR, self._names([turned]), (turned,)), times=sign)
+        if all(c.denominator == 1 for c in value.values()):
             return value
         shifted = _over_integers(value)
         if up:
@@ -178,8 +186,13 @@ class Forms:
         return self._atom(Atom(Kind.FLOOR, self._names([shifted]), (shifted,)))
 
     def _of_integers(self, terms: Iterable[Term]) -> bool:
-        sizes = (self.atoms[number].size for term in terms for number in term)
-        return all(size is None or size.integer for size in sizes)
+        return all(self._is_integer(self.atoms[number]) for term in terms for number in term)
+
+    def _is_integer(self, atom: Atom) -> bool:
+        if atom.size is not None:
+            return atom.size.integer
+        rounded = atom.kind in (Kind.FLOOR, Kind.LOOKUP)
+        return rounded or all(self._of_integers(argument.terms) for argument in atom.arguments)
 
     def _read_several(self, kind: Kind, formula: Expr) -> _Sum:
         read = _same_denominator([_over_integers(self._read(a)) for a in formula.args])
@@ -190,7 +203,11 @@ class Forms:
 
     def _read_table(self, formula: Expr) -> _Sum:
         """What depends on a single clamped size only, entry by entry."""
-        clamps = [c for c in formula.atoms(sp.Min) if any(a.is_Integer for a in c.args)]
+        clamps = [
+            c
+            for c in formula.atoms(sp.Min)
+            if c.is_integer and c.is_nonnegative and any(a.is_Integer for a in c.args)
+        ]
         for clamp in clamps:
             index = sp.Dummy("index", integer=True, nonnegative=True)
             of_index = formula.xreplace({clamp: index})
@@ -206,8 +223,8 @@ class Forms:
             atom = Atom(Kind.LOOKUP, self._names([argument]), (argument,), table=table)
             return self._atom(atom, times=Fraction(1, denominator))
         raise DomainError(
-            f"{formula} cannot be compiled: a power whose exponent is a size needs a limit, as in "
-            "Min(100, n)"
+            f"{formula} cannot be compiled: a power whose exponent is a size needs limits, as in "
+            "Min(100, n) of a non-negative integer n"
         )
 
     def _names(self, polynomials: Iterable[Polynomial]) -> frozenset[str]:

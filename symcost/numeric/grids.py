@@ -27,38 +27,61 @@ class Contraction:
         The factors of all candidates of the figure.
     ends : array of int64
         The number behind the last factor of each candidate.
+    denominator : int
+        What the products are divided by.
     names : tuple of str
         The sizes, in the order in which they are given.
     """
 
     def __init__(
-        self, outer: Program, inner: Program, ends: NDArray[np.int64], names: Sequence[str]
+        self,
+        outer: Program,
+        inner: Program,
+        ends: NDArray[np.int64],
+        denominator: int,
+        names: Sequence[str],
     ) -> None:
         self._outer = outer
         self._inner = inner
         self._ends = ends
+        self._denominator = denominator
         self._names = names
 
-    def fill(
-        self, outer: Sequence[NDArray[Any]], inner: Sequence[NDArray[Any]], out: NDArray[Any]
-    ) -> None:
-        """Write the figure to an array (outer points × inner points), computed in its type."""
-        left = self._values(self._outer, outer, out.shape[0]).T
-        right = self._values(self._inner, inner, out.shape[1])
-        factors = (np.ascontiguousarray(factor, out.dtype) for factor in (left, right))
-        machine.largest_product(*factors, self._ends, out)
+    def fill(self, sizes: Sequence[NDArray[Any]], outer: int, out: NDArray[Any]) -> None:
+        """Write the figure to an array, computed in its type.
+
+        Parameters
+        ----------
+        sizes : sequence of numpy.ndarray
+            With the dimensions of the array, or 1 of them.
+        outer : int
+            How many axes are outer ones.
+        """
+        inner = out.ndim - outer
+        at_first_row = [size[(0,) * outer] for size in sizes]
+        at_first_column = [size[(slice(None),) * outer + (0,) * inner] for size in sizes]
+        left = self._values(self._outer, at_first_column, out.shape[:outer])
+        right = self._values(self._inner, at_first_row, out.shape[outer:])
+        machine.largest_product(
+            np.ascontiguousarray(left.T, out.dtype),
+            right.astype(out.dtype, copy=False),
+            self._ends,
+            out.reshape(left.shape[1], right.shape[1]),
+        )
+        if self._denominator > 1:
+            divide = np.floor_divide if out.dtype == np.int64 else np.divide
+            divide(out, self._denominator, out=out)
 
     def _values(
-        self, program: Program, sizes: Sequence[NDArray[Any]], count: int
+        self, program: Program, sizes: Sequence[NDArray[Any]], shape: tuple[int, ...]
     ) -> NDArray[np.int64]:
         """The factors (factors × points) at the points of some axes."""
         by_name = dict(zip(self._names, sizes, strict=True))
-        shape = np.broadcast_shapes(*(size.shape for size in sizes))
         found = program.evaluate([by_name[name] for name in program.names], np.int64)
-        values = np.empty((len(found), count), np.int64)
+        values = np.empty((len(found), *shape), np.int64)
         for row, factor in zip(values, found, strict=True):
-            row[:] = np.broadcast_to(factor, shape).reshape(-1)
-        return values
+            row[...] = factor
+        return values.reshape(len(found), math.prod(shape))
 
 
 def contraction(
@@ -98,7 +121,8 @@ def contraction(
         outer_factors += [Polynomial(terms) for terms in factors.values()]
         ends.append(len(outer_factors))
     outer_program, inner_program = _program(atoms, outer_factors), _program(atoms, inner_factors)
-    return Contraction(outer_program, inner_program, np.array(ends), names)
+    denominator = figure.candidates[0].denominator
+    return Contraction(outer_program, inner_program, np.array(ends), denominator, names)
 
 
 def _is_mixed(atom: Atom, inner: Set[str]) -> bool:

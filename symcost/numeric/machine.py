@@ -19,7 +19,8 @@ SMALL_QUOTIENT = 1 << 52
 _PIECE = 1024
 """Points of a row that are computed together; they stay in the processor's first cache."""
 
-_compiled: Any = numba.njit(nogil=True, error_model="numpy")
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_compiled: Any = numba.njit(**_OPTIONS)
 
 
 def scalar(program: Program) -> Any:
@@ -39,7 +40,9 @@ def scalar(program: Program) -> Any:
         *_indented(1, _statements(program, "int64")),
         f"    return ({', '.join(figures)})",
     ]
-    return _function(source, program)
+    # Other types are not compiled for: an integer beyond int64 is an OverflowError.
+    sizes = (numba.int64,) * len(names)
+    return numba.njit((numba.int64[::1], *sizes), **_OPTIONS)(_function(source, program))
 
 
 def points(program: Program, number: str) -> Any:
@@ -60,7 +63,7 @@ def points(program: Program, number: str) -> Any:
         *_indented(2, _statements(program, number)),
         *(f"        y{i}[j] = r{program.results[i]}" for i in outputs),
     ]
-    return _function(source, program)
+    return _compiled(_function(source, program))
 
 
 def _indented(depth: int, lines: list[str]) -> list[str]:
@@ -94,7 +97,7 @@ _STATEMENTS = {
 
 
 def _function(source: list[str], program: Program) -> Any:
-    """What the statements say, compiled. They are made of row numbers and integers only."""
+    """What the statements say. They are made of row numbers and integers only."""
     known: dict[str, Any] = {
         "floor": np.floor,
         "int64": np.int64,
@@ -102,7 +105,7 @@ def _function(source: list[str], program: Program) -> Any:
         "tables": np.array(program.tables, np.int64),
     }
     exec("\n".join(source), known)  # noqa: S102 - nothing of it comes from a user
-    return _compiled(known["figures"])
+    return known["figures"]
 
 
 @_compiled  # type: ignore[untyped-decorator]

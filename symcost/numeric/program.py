@@ -62,15 +62,21 @@ class Bound:
     low, high : int
         Its range.
     reach : int
-        The largest magnitude of it and of its partial sums, whatever their order.
+        The largest magnitude of it, of its partial sums, whatever their order, and of what it is
+        made of back to whole parts, magnitudes and tables.
     negative : int
-        The largest magnitude of its negative terms.
+        The largest magnitude of its negative terms, all products and sums multiplied out.
     """
 
     low: int
     high: int
     reach: int
     negative: int = 0
+
+    @property
+    def positive(self) -> int:
+        """What its positive terms do not exceed."""
+        return self.high + self.negative
 
 
 class Program:
@@ -261,9 +267,16 @@ class Program:
                 for row, number in self.terms[a:b]
             ]
             low, high = sum(part[0] for part in parts), sum(part[1] for part in parts)
-            positive = sum(max(part[1], 0) for part in parts)
-            negative = -sum(min(part[0], 0) for part in parts)
-            return Bound(low, high, max(positive, negative), negative)
+            reach = max(
+                sum(max(part[1], 0) for part in parts),
+                -sum(min(part[0], 0) for part in parts),
+                *(known[row].reach for row, _ in self.terms[a:b]),
+            )
+            negative = sum(
+                number * known[row].negative if number > 0 else -number * known[row].positive
+                for row, number in self.terms[a:b]
+            )
+            return Bound(low, high, reach, negative)
         one = known[a]
         if op in (Op.FLOOR, Op.QUOTIENT):
             ends = [one.low // b, one.high // b]
@@ -274,12 +287,15 @@ class Program:
         elif op is Op.PRODUCT:
             other = known[b]
             ends = [x * y for x in (one.low, one.high) for y in (other.low, other.high)]
+            reach = max(*map(abs, ends), one.reach, other.reach)
+            negative = one.positive * other.negative + one.negative * other.positive
+            return Bound(min(ends), max(ends), reach, negative)
         else:
             choose, other = _PYTHON[op], known[b]
             low, high = choose(one.low, other.low), choose(one.high, other.high)
             negative = max(one.negative, other.negative)
             return Bound(low, high, max(one.reach, other.reach), negative)
-        return Bound(min(ends), max(ends), max(map(abs, ends)))
+        return Bound(min(ends), max(ends), max(map(abs, ends)), max(0, -min(ends)))
 
 
 def _length(figure: Figure) -> int:

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from symcost.render.sections import Section, sections_markdown
 from symcost.render.verification import digits
 
 WAYS = ("read", "written")
-
-
-@dataclass(frozen=True)
-class Section:
-    """A table with a heading.
-
-    Parameters
-    ----------
-    title : str
-        The heading.
-    columns : tuple of str
-        The names of the columns; those after `words` hold numbers.
-    rows : sequence of tuple of str
-        The cells.
-    words : int
-        How many columns hold words.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    words: int
 
 
 def byte_sections(found: Mapping[str, Any]) -> tuple[Section, ...]:
@@ -124,16 +102,4 @@ def byte_summary(found: Mapping[str, Any]) -> Iterator[str]:
 
 def byte_markdown(found: Mapping[str, Any]) -> str:
     """The verification as tables, with what came out behind them."""
-    lines: list[str] = []
-    for section in byte_sections(found):
-        lines += [f"**{section.title}**", "", *table_lines(section), ""]
-    return "\n".join([*lines, *(f"* {line}" for line in byte_summary(found))]) + "\n"
-
-
-def table_lines(section: Section) -> Iterator[str]:
-    """The lines of a table in Markdown."""
-    aligned = ("---" if i < section.words else "---:" for i in range(len(section.columns)))
-    yield "| " + " | ".join(section.columns) + " |"
-    yield "| " + " | ".join(aligned) + " |"
-    for row in section.rows:
-        yield "| " + " | ".join(row) + " |"
+    return sections_markdown(byte_sections(found), byte_summary(found))

@@ -115,11 +115,11 @@ class Workload:
         tile_size: int | None = None,
         crop_grid: str | None = None,
         no_image: bool = False,
-        batch: int = 1,
+        batch: int | None = None,
         prompt_tokens: int | None = None,
         context_len: int | None = None,
         cached: int | None = None,
-        new_tokens: int = 1,
+        new_tokens: int | None = None,
     ) -> Workload:
         """A workload as it is described on the command line.
 
@@ -155,7 +155,13 @@ class Workload:
         _at_least(0, "prompt-tokens", text)
         image_tokens = 0 if views is None else int(views.image_tokens)
         tokens = 1 + text + image_tokens if context_len is None else context_len
-        return cls(views, batch, tokens, tokens if cached is None else cached, new_tokens)
+        return cls(
+            views,
+            1 if batch is None else batch,
+            tokens,
+            tokens if cached is None else cached,
+            1 if new_tokens is None else new_tokens,
+        )
 
 
 def _at_least(minimum: int, name: str, value: int) -> None:
@@ -224,8 +230,7 @@ def stage_costs(
     model = build(workload.views)
     costs: dict[str, StageCost] = {}
     if workload.views is None:
-        nothing = StageCost(parts={name: Cost() for name in PARTS})
-        costs[Stage.VISION] = nothing
+        costs[Stage.VISION] = _no_vision()
     else:
         model.start_vision(workload.batch)
         costs[Stage.VISION] = ask(model)
@@ -237,6 +242,11 @@ def stage_costs(
     if not backward:
         costs[Stage.DECODE] = _steps(model, workload)
     return costs
+
+
+def _no_vision() -> StageCost:
+    """What vision costs where there is no image."""
+    return StageCost(parts={name: Cost() for name in PARTS})
 
 
 def _steps(model: DeepseekOCRModel, workload: Workload) -> StageCost:
@@ -257,3 +267,24 @@ def symbolic_stages(model: DeepseekOCRModel) -> dict[str, StageCost]:
     model.start_decode(SyntheticKVCache(B, K))
     costs[Stage.DECODE] = model.get_forward_cost()
     return costs
+
+
+def symbolic_costs(model: DeepseekOCRModel) -> dict[str, StageCost]:
+    """What any workload costs, as closed forms: `Costs` in B, S, K, T and the sizes of the views.
+
+    The stages, where decode is the sum of T steps, and `generation`: a prefill and T steps behind
+    it. Without an image vision costs nothing.
+    """
+    stages = symbolic_stages(model)
+    prefill = stages[Stage.PREFILL]
+    if not model.has_vision:
+        stages[Stage.VISION] = _no_vision()
+        prefill = StageCost.together(vision=_no_vision(), **prefill.parts)
+    steps = over_tokens(stages[Stage.DECODE], T)
+    answer = SequenceCost.together(prefill=prefill, decode=steps.bind({K: S}))
+    return {
+        Stage.VISION.value: stages[Stage.VISION],
+        Stage.PREFILL.value: prefill,
+        Stage.DECODE.value: steps,
+        "generation": answer,
+    }

@@ -9,9 +9,10 @@ from typing import Any
 
 from symcost.errors import InputError
 from symcost.paths import enclosing
-from symcost.render.byte_verification import byte_sections, table_lines
+from symcost.render.byte_verification import byte_sections
 from symcost.render.document.display import math
 from symcost.render.proof import certified
+from symcost.render.sections import table_lines
 from symcost.trace.statements import Claim, current_statements, formulas_of
 from symcost.verify import eager
 from symcost.verify.grid import FULL, FULL_BYTES

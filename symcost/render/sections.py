@@ -1,0 +1,45 @@
+"""Tables with headings, and how Markdown writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with a heading.
+
+    Parameters
+    ----------
+    title : str
+        The heading.
+    columns : tuple of str
+        The names of the columns; those after `words` hold numbers.
+    rows : sequence of tuple of str
+        The cells.
+    words : int
+        How many columns hold words.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    words: int
+
+
+def sections_markdown(sections: Iterable[Section], summary: Iterable[str]) -> str:
+    """Tables, with what came out behind them."""
+    lines: list[str] = []
+    for section in sections:
+        lines += [f"**{section.title}**", "", *table_lines(section), ""]
+    return "\n".join([*lines, *(f"* {line}" for line in summary)]) + "\n"
+
+
+def table_lines(section: Section) -> Iterator[str]:
+    """The lines of a table in Markdown."""
+    aligned = ("---" if i < section.words else "---:" for i in range(len(section.columns)))
+    yield "| " + " | ".join(section.columns) + " |"
+    yield "| " + " | ".join(aligned) + " |"
+    for row in section.rows:
+        yield "| " + " | ".join(row) + " |"

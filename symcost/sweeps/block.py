@@ -1,0 +1,31 @@
+"""What was computed of a box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symcost.numeric.boxes import Box
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Figures at the points of a box.
+
+    Parameters
+    ----------
+    box : Box
+        The box.
+    indices : array of int64, optional
+        Flat indices of the points that passed the filters; None where all did.
+    columns : mapping of str to array
+        Metrics by name, of one dimension and in flat order: one value for each point left.
+    """
+
+    box: Box
+    indices: NDArray[np.int64] | None
+    columns: Mapping[str, NDArray[Any]]
