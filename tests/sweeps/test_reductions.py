@@ -334,7 +334,7 @@ MISTAKES = {
         "count",
         Count,
         "partial",
-        lambda _: lambda self, block: block.box.size,
+        lambda _: lambda _self, block: block.box.size,
     ),
     "count of one part": ("count", Count, "merge", lambda _: dropping_the_first),
     "rank too low": ("quantiles", quantiles, "math", lambda _: SimpleNamespace(ceil=math.floor)),
