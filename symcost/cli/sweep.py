@@ -101,9 +101,9 @@ def sweep(
     # These load NumPy and numba, which other commands do not need.
     from symcost.render.sweep import sweep_object, sweep_sections, sweep_summary  # noqa: PLC0415
     from symcost.sweeps.axes import Axis  # noqa: PLC0415
+    from symcost.sweeps.files.tables import read_table  # noqa: PLC0415
     from symcost.sweeps.plan import Plan  # noqa: PLC0415
     from symcost.sweeps.sweeping import run  # noqa: PLC0415
-    from symcost.sweeps.tables import read_table  # noqa: PLC0415
 
     if plot is not None:
         require_writable(plot)

@@ -12,8 +12,8 @@ from symcost.cost import simplest
 from symcost.render.figures import human
 from symcost.render.sections import Section
 from symcost.render.verification import digits
-from symcost.sweeps.histogram import Bins
-from symcost.sweeps.selections import Found
+from symcost.sweeps.reductions.histogram import Bins
+from symcost.sweeps.reductions.selections import Found
 from symcost.sweeps.sweeping import Sweep
 
 SHOWN = 20

@@ -11,7 +11,7 @@ from symcost.cost import METRICS
 from symcost.export.json_tree import encode
 from symcost.numeric.boxes import Box
 from symcost.sweeps.axes import Axis
-from symcost.sweeps.description import Column, Coordinate, Description
+from symcost.sweeps.files.description import Column, Coordinate, Description
 from symcost.sweeps.plan import Plan
 from symcost.version import __version__
 

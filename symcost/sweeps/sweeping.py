@@ -19,12 +19,12 @@ from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.numeric.boxes import Box, Boxes
 from symcost.sweeps.axes import Axes, Axis
 from symcost.sweeps.block import Block
-from symcost.sweeps.dataset import dataset
 from symcost.sweeps.describing import described
-from symcost.sweeps.description import library
+from symcost.sweeps.files.dataset import dataset
+from symcost.sweeps.files.description import library
+from symcost.sweeps.files.store import Store, open_store
 from symcost.sweeps.plan import Plan
-from symcost.sweeps.reductions import Reduction, parse_reduction
-from symcost.sweeps.store import Store, open_store
+from symcost.sweeps.reductions.reduction import Reduction, parse_reduction
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many points are done, and of how many."""

@@ -1,4 +1,4 @@
-"""The program as a user drives it: in a process of its own, good and bad input."""
+"""The program as a user drives it, good and bad input; in a process of its own where it matters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from itertools import product
 from pathlib import Path
 
 import jsonschema
 import pytest
+
+from symcost.cli.main import main
 
 COST = {
     "type": "object",
@@ -40,15 +45,33 @@ COST = {
 }
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_alone(*arguments: str) -> Done:
+    """The program in a process of its own."""
     program = "from symcost.cli.main import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def run(*arguments: str, cwd: Path | None = None) -> Done:
+    """The same in this process, which has imported everything already."""
+    out, err = StringIO(), StringIO()
+    with (
+        chdir(cwd or Path()),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as left,
+    ):
+        main(list(arguments))
+    return Done(left.value.code, out.getvalue(), err.getvalue())
 
 
 def report(*arguments: str) -> dict:
@@ -221,7 +244,7 @@ def test_an_image_that_is_none(tmp_path):
 
 @pytest.mark.parametrize("command", ["report", "formulas", "generate"])
 def test_an_unknown_model(command):
-    done = run(command, "gpt-5")
+    done = run_alone(command, "gpt-5")
     assert done.returncode == 2
     assert done.stderr == "error: model is 'gpt-5'; allowed: deepseek-ocr\n"
 
@@ -243,7 +266,7 @@ def test_a_file_holds_what_is_printed(format_, tmp_path):
 
 def test_the_readme_shows_what_is_printed():
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    assert run("report", "deepseek-ocr", "--image", "1654x2339").stdout.rstrip() in readme
+    assert run_alone("report", "deepseek-ocr", "--image", "1654x2339").stdout.rstrip() in readme
 
 
 def test_a_narrow_terminal_shows_every_name_and_number():
@@ -271,7 +294,7 @@ def test_a_narrow_terminal_shows_every_name_and_number():
 
 
 def test_numbers_beyond_every_prefix():
-    done = run("report", "deepseek-ocr", "--batch", "1" + "0" * 400)
+    done = run_alone("report", "deepseek-ocr", "--batch", "1" + "0" * 400)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -285,7 +308,7 @@ def test_a_link_is_followed(tmp_path):
 
 
 def test_what_is_no_file_is_written_to():
-    done = run("report", "deepseek-ocr", "--format", "json", "-o", "/dev/stdout")
+    done = run_alone("report", "deepseek-ocr", "--format", "json", "-o", "/dev/stdout")
     assert json.loads(done.stdout)["model"] == "deepseek-ocr"
     assert Path("/dev/null").is_char_device()
     run("report", "deepseek-ocr", "-o", "/dev/null")

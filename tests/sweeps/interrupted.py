@@ -21,7 +21,7 @@ import numpy as np
 
 from symcost.numeric.boxes import Box
 from symcost.sweeps.block import Block
-from symcost.sweeps.store import Column, Coordinate, Description, open_store
+from symcost.sweeps.files.store import Column, Coordinate, Description, open_store
 
 STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect", "chunk")
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from symcost.errors import InputError
 from symcost.numeric.boxes import Box
 from symcost.sweeps.block import Block
-from symcost.sweeps.journal import Journal
-from symcost.sweeps.store import Column, Coordinate, Description, open_store
-from symcost.sweeps.tables import read_table
+from symcost.sweeps.files.journal import Journal
+from symcost.sweeps.files.store import Column, Coordinate, Description, open_store
+from symcost.sweeps.files.tables import read_table
 from tests.sweeps.interrupted import block, description, write
 
 pq = pytest.importorskip("pyarrow.parquet")

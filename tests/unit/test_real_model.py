@@ -52,6 +52,19 @@ def ask(model: DeepseekOCRModel, direction: str) -> StageCost:
 
 
 @cache
+def stage_cost(stage: str, execution: Execution, reference: str, direction: str) -> StageCost:
+    """The cost of a stage for all sizes."""
+    model = real(execution, reference)
+    start = {
+        "vision": lambda: model.start_vision(B),
+        "prefill": lambda: model.start_prefill(S, B),
+        "decode": lambda: model.start_decode(SyntheticKVCache(B, K)),
+    }
+    start[stage]()
+    return ask(model, direction)
+
+
+@cache
 def part_graph(part: str, reference: str) -> Graph:
     """The graph of a part by itself, built anew."""
     config, named = published(), REFERENCES[reference]
@@ -91,11 +104,8 @@ class TestRealModel:
     @both_ways
     def test_prefill_is_vision_and_decoder_and_head(self, execution, reference, direction):
         """For all sizes: the prefill of S tokens on an empty cache, the vision stage taken away."""
-        model = real(execution, reference)
-        model.start_vision(B)
-        seen = ask(model, direction)
-        model.start_prefill(S, B)
-        prefill = ask(model, direction)
+        seen = stage_cost("vision", execution, reference, direction)
+        prefill = stage_cost("prefill", execution, reference, direction)
         expected, waiting = seen, saved("vision", reference, direction)
         for part in ("decoder", "lm_head"):
             cost = graph_cost(part, execution, reference, direction).beside(waiting)
@@ -107,22 +117,19 @@ class TestRealModel:
     @every_model
     @both_ways
     def test_vision_is_the_tower(self, execution, reference, direction):
-        model = real(execution, reference)
-        model.start_vision(B)
+        seen = stage_cost("vision", execution, reference, direction)
         tower = graph_cost("vision", execution, reference, direction)
-        assert differences(ask(model, direction), tower) == {}
+        assert differences(seen, tower) == {}
 
     @every_model
     @both_ways
     def test_parts_sum_to_their_stage(self, execution, reference, direction):
-        model = real(execution, reference)
-        for start, names in (
-            (lambda: model.start_vision(B), {"sam", "clip", "projector"}),
-            (lambda: model.start_prefill(S, B), {"vision", "decoder", "lm_head"}),
-            (lambda: model.start_decode(SyntheticKVCache(B, K)), {"decoder", "lm_head"}),
+        for stage, names in (
+            ("vision", {"sam", "clip", "projector"}),
+            ("prefill", {"vision", "decoder", "lm_head"}),
+            ("decode", {"decoder", "lm_head"}),
         ):
-            start()
-            cost = ask(model, direction)
+            cost = stage_cost(stage, execution, reference, direction)
             assert set(cost.parts) == names
             total = Cost()
             for part in cost.parts.values():
@@ -132,9 +139,7 @@ class TestRealModel:
     @every_model
     @both_ways
     def test_decode_has_no_vision_in_it(self, execution, reference, direction):
-        model = real(execution, reference)
-        model.start_decode(SyntheticKVCache(B, K))
-        cost = ask(model, direction)
+        cost = stage_cost("decode", execution, reference, direction)
         assert not cost.free_symbols & {S, I_g, I_t, n_w, n_h}
         assert cost.free_symbols == {B, K, U, w_w, w_a, w_kv}
         assert not [path for path in cost.paths if "vision" in path or "projector" in path]
@@ -153,9 +158,8 @@ class TestRealModel:
         )
         text.start_prefill(1, B, kv_cache=SyntheticKVCache(B, K))
         prefill = ask(text, direction)
-        model = real(execution, reference)
-        model.start_decode(SyntheticKVCache(B, K))
-        assert differences(ask(model, direction), prefill) == {}
+        decode = stage_cost("decode", execution, reference, direction)
+        assert differences(decode, prefill) == {}
 
     @pytest.mark.parametrize("reference", REFERENCES)
     def test_the_cache_holds_keys_and_values_of_every_layer(self, reference):

@@ -29,8 +29,6 @@ from symcost.verify.grid import FULL_BYTES, QUICK_BYTES, ByteGrid, page, text
 
 torch.set_num_threads(1)
 
-pytestmark = pytest.mark.xdist_group("byte_verification")  # what they share is made once
-
 NOTHING = ByteGrid((), (), (), (), (), ())
 TINY = ByteGrid(
     vision=(page(64, 1),),

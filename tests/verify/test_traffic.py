@@ -27,8 +27,6 @@ from symcost.verify.traffic import Observation, disagreeing, gaps, known_more
 
 torch.set_num_threads(1)
 
-pytestmark = pytest.mark.xdist_group("traffic")  # what they share is made once
-
 READ, WRITTEN = Direction
 PREFILL, DECODE = Stage.PREFILL, Stage.DECODE
 

@@ -31,6 +31,28 @@ TINY = replace(
 )
 
 
+@pytest.fixture(scope="module")
+def real() -> Real:
+    return Real()
+
+
+@pytest.fixture(autouse=True)
+def made_once(real, monkeypatch):
+    """The real model is the same in every verification, unless a test changes it."""
+    monkeypatch.setattr(verification, "Real", lambda: real)
+
+
+@pytest.fixture(scope="module")
+def formulas() -> Formulas:
+    return Formulas()
+
+
+@pytest.fixture
+def stated_once(formulas, monkeypatch):
+    """So are the formulas, where a test leaves the rules as they are."""
+    monkeypatch.setattr(verification, "Formulas", lambda _: formulas)
+
+
 @pytest.fixture
 def without_mutants(monkeypatch):
     monkeypatch.setattr(verification, "sensitivity", lambda *_: None)
@@ -57,24 +79,24 @@ def changed_port(monkeypatch):
 
 
 @pytest.mark.usefixtures("without_mutants")
-def test_all_targets_are_green():
+def test_all_targets_are_green(real):
     told = []
     result = verify(grid=TINY, progress=lambda *told_: told.append(told_))
     assert result.problems == []
-    assert result.modules == set(Real().modules)
-    assert len(Real().modules) > 600
+    assert result.modules == set(real.modules)
+    assert len(real.modules) > 600
     assert {row.difference for row in result.rows.values()} == {0}
     assert told[-1][1] == told[-1][2]
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     found = result.as_dict()
-    assert found["comparisons"] > 5 * len(Real().modules)
+    assert found["comparisons"] > 5 * len(real.modules)
     assert found["comparisons"] > found["comparisons_not_zero"] > 1000
     assert found["worst_difference"] == 0
     whole = {row["part"]: row for row in found["rows"] if row["quantity"] == "parameters"}
     assert whole[""]["counted"] == 3_335_504_128
 
 
-@pytest.mark.usefixtures("without_mutants")
+@pytest.mark.usefixtures("without_mutants", "stated_once")
 @pytest.mark.parametrize("target", Target)
 def test_a_target_alone(target):
     grid = replace(TINY, fvcore_prefill=(text(2, 3),), static=(page(64, 1),))
@@ -149,7 +171,7 @@ def test_a_wrong_number_of_image_tokens_is_told(monkeypatch):
     assert difference.counted - difference.predicted == 2 * 3
 
 
-@pytest.mark.usefixtures("without_mutants")
+@pytest.mark.usefixtures("without_mutants", "stated_once")
 def test_symcosts_own_errors_are_not_blamed_on_the_port(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
@@ -166,7 +188,7 @@ def test_the_first_difference_ends_the_verification(change_rule):
     assert [row.runs for row in result.rows.values()] == [1] * len(result.rows)
 
 
-@pytest.mark.usefixtures("without_mutants")
+@pytest.mark.usefixtures("without_mutants", "stated_once")
 def test_another_width_in_the_port_is_told_per_module(changed_port):
     def wider(model):
         mlp = model.model.language_model.layers[3].mlp.shared_experts
@@ -182,7 +204,7 @@ def test_another_width_in_the_port_is_told_per_module(changed_port):
     }
 
 
-@pytest.mark.usefixtures("without_mutants")
+@pytest.mark.usefixtures("without_mutants", "stated_once")
 def test_another_module_in_the_port_is_told(changed_port):
     def factored(model):
         model.lm_head = nn.Sequential(
@@ -197,7 +219,7 @@ def test_another_module_in_the_port_is_told(changed_port):
     assert {d.predicted for d in result.differences} == {0}
 
 
-@pytest.mark.usefixtures("without_mutants")
+@pytest.mark.usefixtures("without_mutants", "stated_once")
 def test_a_module_that_the_port_has_lost_is_told(changed_port):
     def lost(model):
         del model.model.language_model.layers[3].mlp.shared_experts.up_proj
@@ -208,7 +230,7 @@ def test_a_module_that_the_port_has_lost_is_told(changed_port):
     assert problem.endswith("has no attribute 'up_proj'")
 
 
-@pytest.mark.usefixtures("without_mutants")
+@pytest.mark.usefixtures("without_mutants", "stated_once")
 def test_a_parameter_that_the_formulas_do_not_know_is_told(changed_port):
     def more(model):
         model.model.language_model.norm.bias = nn.Parameter(torch.zeros(1280))
@@ -221,7 +243,7 @@ def test_a_parameter_that_the_formulas_do_not_know_is_told(changed_port):
     }
 
 
-@pytest.mark.usefixtures("without_mutants")
+@pytest.mark.usefixtures("without_mutants", "stated_once")
 def test_an_undeclared_operator_is_told(changed_port):
     def tangent(module, given):
         return (torch.tan(given[0]),)
@@ -248,20 +270,20 @@ def test_the_grids_are_as_wide_as_promised():
         assert len(getattr(FULL, name)) >= 3
 
 
-def observations(grid: Grid, *targets: Target):
-    real = Real()
+def observations(real: Real, grid: Grid, *targets: Target):
     return [seen for step in steps(real, grid, targets) for seen in step.run()]
 
 
-def test_a_comparison_that_is_too_narrow_lets_mutants_through():
+def test_a_comparison_that_is_too_narrow_lets_mutants_through(real, formulas):
     """At one token of one sequence nothing tells B from S."""
-    seen = observations(replace(NOTHING, prefill=(text(1, 1),)), Target.DECODER)
-    found = sensitivity(Formulas(), seen)
+    seen = observations(real, replace(NOTHING, prefill=(text(1, 1),)), Target.DECODER)
+    found = sensitivity(formulas, seen)
     assert found.mutants > 100
     assert "matrix FLOPs of prefill, lm_head: S taken for B" in found.survivors
     assert not any("doubled" in name or "dropped" in name for name in found.survivors)
 
 
+@pytest.mark.usefixtures("stated_once")
 def test_survivors_make_the_verification_fail():
     result = verify(targets=(Target.DECODER,), grid=replace(NOTHING, prefill=(text(1, 1),)))
     assert "a wrong formula went unnoticed: matrix FLOPs of prefill, lm_head: S taken for B" in (
@@ -269,14 +291,14 @@ def test_survivors_make_the_verification_fail():
     )
 
 
-def test_right_formulas_are_not_taken_for_mutants(monkeypatch):
+def test_right_formulas_are_not_taken_for_mutants(real, formulas, monkeypatch):
     """The mutants are held against the same comparison that the formulas pass."""
     from symcost.verify import mutants
 
-    seen = observations(TINY, Target.DECODER)
+    seen = observations(real, TINY, Target.DECODER)
     monkeypatch.setattr(mutants, "_wrong", lambda amount, _: [("as it is", amount)])
     monkeypatch.setattr(mutants, "_changes", lambda _: [])
-    found = sensitivity(Formulas(), seen)
+    found = sensitivity(formulas, seen)
     assert len(found.survivors) == found.mutants > 0
 
 
@@ -292,12 +314,12 @@ def test_an_unknown_model_is_refused():
         verify("foo")
 
 
-def test_the_attention_block_is_compared_by_itself():
-    seen = observations(replace(NOTHING, fvcore_prefill=(text(2, 3),)), Target.LLAMA)
+def test_the_attention_block_is_compared_by_itself(real, formulas):
+    seen = observations(real, replace(NOTHING, fvcore_prefill=(text(2, 3),)), Target.LLAMA)
     assert [x.quantity for x in seen] == [Quantity.FORWARD, Quantity.BACKWARD, Quantity.FVCORE]
     assert {x.within for x in seen} == {ATTENTION}
     result = Verification("deepseek-ocr", NOTHING, (Target.LLAMA,))
     for observation in seen:
-        verification.judge(result, Formulas(), observation)
+        verification.judge(result, formulas, observation)
     assert result.problems == []
     assert [(row.part, row.runs) for row in result.rows.values()] == [("attention block", 1)] * 3

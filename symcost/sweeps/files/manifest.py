@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from symcost.sweeps.description import Description, attributes
+from symcost.sweeps.files.description import Description, attributes
 
 MANIFEST = "_symcost.json"
 """Its file; readers of Parquet skip names that begin so."""

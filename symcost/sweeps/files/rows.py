@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symcost.sweeps.block import Block
-from symcost.sweeps.description import Description, attributes, library
+from symcost.sweeps.files.description import Description, attributes, library
 
 
 class Rows:

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from symcost.sweeps.description import Description, attributes, library
+from symcost.sweeps.files.description import Description, attributes, library
 
 
 def dataset(what: Description, arrays: Mapping[str, NDArray[Any]]) -> Any:

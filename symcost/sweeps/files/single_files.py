@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 
 from symcost.errors import InputError
-from symcost.sweeps.aside import aside_of, writing
 from symcost.sweeps.block import Block
-from symcost.sweeps.dataset import dataset
-from symcost.sweeps.description import Description, library
-from symcost.sweeps.rows import Rows
+from symcost.sweeps.files.aside import aside_of, writing
+from symcost.sweeps.files.dataset import dataset
+from symcost.sweeps.files.description import Description, library
+from symcost.sweeps.files.rows import Rows
 
 
 class SingleFile:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from symcost.errors import InputError
-from symcost.sweeps import manifest as manifests
-from symcost.sweeps.aside import aside_of, final_name, put, writing
 from symcost.sweeps.block import Block
-from symcost.sweeps.description import Description
-from symcost.sweeps.journal import Journal
-from symcost.sweeps.manifest import MANIFEST, Manifest
+from symcost.sweeps.files import manifest as manifests
+from symcost.sweeps.files.aside import aside_of, final_name, put, writing
+from symcost.sweeps.files.description import Description
+from symcost.sweeps.files.journal import Journal
+from symcost.sweeps.files.manifest import MANIFEST, Manifest
 
 JOURNAL = "_symcost.sqlite"
 _OWN = (MANIFEST, JOURNAL, f"{JOURNAL}-journal")

@@ -8,11 +8,11 @@ from typing import Protocol, Self
 
 from symcost.errors import InputError
 from symcost.sweeps.block import Block
-from symcost.sweeps.description import Column, Coordinate, Description
-from symcost.sweeps.parquet_store import ParquetLayout
-from symcost.sweeps.resumable import Layout, open_directory
-from symcost.sweeps.single_files import CsvFile, NetcdfFile
-from symcost.sweeps.zarr_store import ZarrLayout
+from symcost.sweeps.files.description import Column, Coordinate, Description
+from symcost.sweeps.files.parquet_store import ParquetLayout
+from symcost.sweeps.files.resumable import Layout, open_directory
+from symcost.sweeps.files.single_files import CsvFile, NetcdfFile
+from symcost.sweeps.files.zarr_store import ZarrLayout
 
 __all__ = ["Column", "Coordinate", "Description", "Store", "open_store"]
 

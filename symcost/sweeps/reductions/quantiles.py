@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.sweeps.block import Block
-from symcost.sweeps.extents import Extent, FirstPass, OfOneMetric
-from symcost.sweeps.selections import Column
+from symcost.sweeps.reductions.extents import Extent, FirstPass, OfOneMetric
+from symcost.sweeps.reductions.selections import Column
 
 Keys: TypeAlias = NDArray[np.uint64]
 """Integers in the order of a metric's values, so that a range of values can be halved."""

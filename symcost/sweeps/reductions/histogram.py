@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from symcost.errors import InputError
 from symcost.exact import Number
 from symcost.sweeps.block import Block
-from symcost.sweeps.extents import Extent, FirstPass, OfOneMetric
-from symcost.sweeps.selections import Column
+from symcost.sweeps.reductions.extents import Extent, FirstPass, OfOneMetric
+from symcost.sweeps.reductions.selections import Column
 
 Counts: TypeAlias = NDArray[np.int64]
 
@@ -126,7 +126,7 @@ def _first_values(edges: list[Fraction], kind: str) -> Column:
     if kind == "i":
         return np.array([math.ceil(edge) for edge in edges], dtype=np.int64)
     nearest = [(float(edge), edge) for edge in edges]
-    return np.array([v for v, edge in nearest])
+    return np.array([math.nextafter(v, math.inf) if v < edge else v for v, edge in nearest])
 
 
 def _exact(edge: Fraction) -> Number:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.errors import InputError
-from symcost.sweeps.description import library
+from symcost.sweeps.files.description import library
 
 _INTEGER = "^-?[0-9]+$"
 _NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|(?i:inf|infinity|nan))$"

@@ -8,14 +8,14 @@ from typing import Any
 
 from symcost.numeric.boxes import Box
 from symcost.sweeps.block import Block
-from symcost.sweeps.description import (
+from symcost.sweeps.files.description import (
     Column,
     Coordinate,
     Description,
     attributes,
     library,
 )
-from symcost.sweeps.manifest import Manifest
+from symcost.sweeps.files.manifest import Manifest
 
 
 class ZarrLayout:

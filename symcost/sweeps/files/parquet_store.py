@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from symcost.sweeps.block import Block
-from symcost.sweeps.description import Description, library
-from symcost.sweeps.manifest import Manifest
-from symcost.sweeps.rows import Rows
+from symcost.sweeps.files.description import Description, library
+from symcost.sweeps.files.manifest import Manifest
+from symcost.sweeps.files.rows import Rows
 
 _PART = re.compile(r"part-[0-9]{6,}\.parquet")
 

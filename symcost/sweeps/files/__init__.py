@@ -1,0 +1,1 @@
+"""Files of sweeps: directories that can be resumed, files that are whole or not there, tables."""

@@ -1,0 +1,1 @@
+"""What a sweep can be reduced to without keeping its points."""
