@@ -171,6 +171,8 @@ def _common_shape(sizes: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
 
 def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
     """A size as an array of int64, or of Python numbers, all of them in its domain."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(f"{info.name} is given with a mask; leave out what is masked")
     array = _array(value)
     if array.dtype.kind in "iu" and array.size:
         least, greatest = int(array.min()), int(array.max())

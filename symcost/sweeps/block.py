@@ -29,3 +29,8 @@ class Block:
     box: Box
     indices: NDArray[np.int64] | None
     columns: Mapping[str, NDArray[Any]]
+
+    @property
+    def size(self) -> int:
+        """Points that are left."""
+        return self.box.size if self.indices is None else len(self.indices)

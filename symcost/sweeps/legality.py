@@ -77,7 +77,7 @@ def _refuse_short_context(points: Points, index: int) -> None:
         raise InputError(
             f"{'at ' * bool(told)}{', '.join(told)}{': ' * bool(told)}{error}; begin context_len "
             f"at {most}, sweep prompt_tokens instead, give no_image, or leave such points out with "
-            "where='context_len >= image_tokens'"
+            "--where 'context_len >= image_tokens'"
         ) from None
 
 
@@ -109,7 +109,7 @@ def _refuse_few_tokens(
     if error is None:
         return
     enough = next((n for n in range(1, config.experts + 1) if refused(n) is None), None)
-    remedy = "" if enough is None else f"; leave others out with where='{names[0]} >= {enough}'"
+    remedy = "" if enough is None else f"; leave others out with --where '{names[0]} >= {enough}'"
     raise InputError(error + remedy)
 
 

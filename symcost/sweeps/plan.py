@@ -111,7 +111,7 @@ class Plan:
             name, reach = figures.overflow
             raise InputError(
                 f"{name} can reach {reach:.3g}{told}, beyond the 2^63 of exact integers; narrow "
-                "the axes, or ask for float64"
+                "the axes, or have figures rounded with --float64"
             )
 
     def _dtype(self, at: int, name: str) -> np.dtype[Any]:
@@ -122,8 +122,8 @@ class Plan:
         if all(figures.exact_in_floats[at] for figures in self._figures):
             return np.dtype(np.float64)
         raise InputError(
-            f"{name} is no whole number with these widths, nor exact in float64; ask for rounding "
-            "to float64"
+            f"{name} is no whole number with these widths, nor exact in float64; have it "
+            "rounded with --float64"
         )
 
     @property

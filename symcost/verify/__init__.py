@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
@@ -64,9 +65,11 @@ def room(name: str) -> ModuleType:
     """
     require_reference()
     try:
-        return import_module(name)
+        found = import_module(name)
     except ImportError as error:
         raise InputError(
             f"the real model cannot be imported: {error}; the extra verify installs what fits "
             f"together: {_EXTRA}"
         ) from None
+    gc.freeze()  # imports stay: looking for garbage in them is a tenth of the work of a proof
+    return found

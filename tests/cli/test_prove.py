@@ -20,12 +20,17 @@ torch.set_num_threads(1)
 PROVE = ("prove", "deepseek-ocr")
 
 
-@pytest.fixture
-def of_the_decoder(monkeypatch):
-    """Traces the full-size decoder only, in the cases of a single sequence and token."""
+@pytest.fixture(scope="module")
+def decoder():
+    """Traces of the full-size decoder only, in the cases of a single sequence and token."""
     family = families()["decoder"]
-    wanted = {"decoder": replace(family, cases=family.cases[:3])}
-    monkeypatch.setattr(proving, "trace_all", lambda progress: trace_all(progress, wanted=wanted))
+    return trace_all(wanted={"decoder": replace(family, cases=family.cases[:3])})
+
+
+@pytest.fixture
+def of_the_decoder(decoder, monkeypatch):
+    """Traces do not depend on formulas, so they are made once."""
+    monkeypatch.setattr(proving, "trace_all", lambda _: decoder)
 
 
 @pytest.mark.usefixtures("of_the_decoder")

@@ -11,11 +11,36 @@ import torch
 from symcost import verify as requirements
 from symcost.cli.main import main
 from symcost.cli.output import verification_table
+from symcost.verify import verification
+from symcost.verify.comparison import Formulas
+from symcost.verify.port import Real
 from symcost.verify.verification import verify
 
 torch.set_num_threads(1)
 
 LLAMA = ("verify", "deepseek-ocr", "--quick", "--target", "llama")
+
+
+@pytest.fixture(scope="module")
+def real() -> Real:
+    return Real()
+
+
+@pytest.fixture(scope="module")
+def formulas() -> Formulas:
+    return Formulas()
+
+
+@pytest.fixture(autouse=True)
+def made_once(real, monkeypatch):
+    """The real model is the same in every verification."""
+    monkeypatch.setattr(verification, "Real", lambda: real)
+
+
+@pytest.fixture
+def stated_once(formulas, monkeypatch):
+    """So are the formulas, where a test leaves the rules as they are."""
+    monkeypatch.setattr(verification, "Formulas", lambda _: formulas)
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -25,6 +50,7 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
     return int(left.value.code or 0), shown.out, shown.err
 
 
+@pytest.mark.usefixtures("stated_once")
 def test_a_table_shows_predicted_counted_and_difference(capsys):
     code, out, err = run(capsys, *LLAMA)
     assert (code, err) == (0, "")
@@ -65,6 +91,7 @@ def test_no_number_breaks_on_a_narrow_terminal(width):
     assert exact or shown.getvalue().count("1.209 P") == 2
 
 
+@pytest.mark.usefixtures("stated_once")
 def test_json_is_the_verification(capsys):
     code, out, _ = run(capsys, *LLAMA, "--format", "json")
     found = json.loads(out)
@@ -76,6 +103,7 @@ def test_json_is_the_verification(capsys):
     assert set(found["versions"]) == {"symcost", "torch", "transformers", "fvcore", "sympy"}
 
 
+@pytest.mark.usefixtures("stated_once")
 def test_markdown_goes_to_a_file(capsys, tmp_path):
     path = tmp_path / "verification.md"
     code, out, _ = run(capsys, *LLAMA, "--format", "markdown", "-o", str(path))
@@ -97,9 +125,8 @@ def test_a_broken_formula_leaves_with_1_and_names_it(capsys, change_rule):
     assert "difference 2 (batch" in first
 
 
+@pytest.mark.usefixtures("stated_once")
 def test_many_problems_are_cut(capsys, monkeypatch):
-    from symcost.verify import verification
-
     def broken(*args, **named):
         result = verify(*args, **named)
         result.gaps = [f"gap {i}" for i in range(25)]

@@ -30,26 +30,35 @@ class TestBeyond64Bits:
         [2**62 * (B + S), HUGE * B + S, 2**70 * B + S, (HUGE - 1) * B + S, B + S - 2**63 + 1],
         ids=str,
     )
-    @pytest.mark.parametrize("batch", [1, 2, 3])
-    def test_coefficients_at_the_least_sizes(self, formula, batch):
-        assert compiled(formula)(B=batch, S=1) == exactly(formula, B=batch, S=1)
-        assert compiled(formula)(B=[batch], S=1).tolist() == [exactly(formula, B=batch, S=1)]
+    def test_coefficients_at_the_least_sizes(self, formula):
+        figure = compiled(formula)
+        for batch in (1, 2, 3):
+            expected = exactly(formula, B=batch, S=1)
+            assert figure(B=batch, S=1) == expected
+            assert figure(B=[batch], S=1).tolist() == [expected]
 
     @pytest.mark.parametrize("number", [0, -1, 2**53 + 1, HUGE - 1, HUGE, 2**64, -HUGE, 10**30])
     def test_a_figure_without_sizes(self, number):
         assert compiled(sp.Integer(number))() == number
         assert compiled(sp.Integer(number))(B=[1, 2]).tolist() == [number, number]
 
-    @pytest.mark.parametrize("batch", [HUGE - 1, HUGE, 2**64 - 1, 2**64, 2**65 + 1, 10**40])
-    def test_a_size(self, batch):
-        formula = B - sp.floor(B / 3) + sp.Min(B, S)
-        assert compiled(formula)(B=batch, S=7) == exactly(formula, B=batch, S=7)
-        assert compiled(formula)(B=np.array([batch]), S=7)[0] == exactly(formula, B=batch, S=7)
+    BATCHES = (3, HUGE - 1, HUGE, 2**64 - 1, 2**64, 2**65 + 1, 10**40)
 
-    @pytest.mark.parametrize("batch", [-1, -HUGE, -HUGE - 1, -(2**64), -(10**40)])
-    def test_a_negative_size_is_refused(self, batch):
-        with pytest.raises(DomainError, match=r"^B "):
-            compiled(B * S)(B=batch, S=7)
+    @pytest.mark.parametrize("batches", [BATCHES, BATCHES[::-1]], ids=["growing", "shrinking"])
+    def test_a_size(self, batches):
+        formula = B - sp.floor(B / 3) + sp.Min(B, S)
+        figure = compiled(formula)
+        for batch in batches:
+            expected = exactly(formula, B=batch, S=7)
+            assert figure(B=batch, S=7) == expected
+            assert figure(B=np.array([batch]), S=7).tolist() == [expected]
+
+    def test_a_negative_size_is_refused(self):
+        figure = compiled(B * S)
+        for batch in (-1, -HUGE, -HUGE - 1, -(2**64), -(10**40)):
+            for given in (batch, [batch]):
+                with pytest.raises(DomainError, match=r"^B "):
+                    figure(B=given, S=7)
 
 
 THIRDS = [Fraction(1, 3), Fraction(2, 3), 1, Fraction(4, 3), 2, Fraction(7, 2), 3, Fraction(10, 3)]

@@ -83,7 +83,7 @@ def cases(draw):
     return formulas, ranges, points
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(cases())
 def test_bounds_hold_for_every_row(case):
     formulas, ranges, points = case

@@ -171,3 +171,9 @@ def test_dtypes(dtype):
 def test_a_node_that_is_no_part_of_formulas(formula, name):
     with pytest.raises(DomainError, match=name):
         Compiled({"figure": formula})
+
+
+def test_arrays_with_a_mask():
+    masked = np.ma.array([1, 2], mask=[False, True])
+    with pytest.raises(InputError, match="B is given with a mask"):
+        Compiled({"f": B}, single=True)(B=masked)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from symcost.errors import InputError
 from symcost.numeric.boxes import Box
 from symcost.sweeps.block import Block
-from symcost.sweeps.reductions import histogram, quantiles, reductions, selections
+from symcost.sweeps.reductions import histogram, quantiles, selections
 from symcost.sweeps.reductions.histogram import Bins, Histogram
 from symcost.sweeps.reductions.quantiles import Quantiles
 from symcost.sweeps.reductions.reduction import Count, parse_reduction
@@ -332,9 +332,9 @@ MISTAKES = {
     ),
     "count without a filter": (
         "count",
-        reductions,
-        "size_of",
-        lambda _: lambda block: block.box.size,
+        Count,
+        "partial",
+        lambda _: lambda _self, block: block.box.size,
     ),
     "count of one part": ("count", Count, "merge", lambda _: dropping_the_first),
     "rank too low": ("quantiles", quantiles, "math", lambda _: SimpleNamespace(ceil=math.floor)),

@@ -198,7 +198,7 @@ def test_what_is_beyond_64_bits_is_refused_or_rounded_on_request():
 
 def test_what_is_no_whole_number_is_refused_or_rounded_on_request():
     axes = {"batch": [1, 2]}
-    with pytest.raises(InputError, match="decode.weight_bytes is no whole number"):
+    with pytest.raises(InputError, match=r"decode\.weight_bytes is no whole number"):
         sweep(MODEL, axes, ["decode.weight_bytes"], width="weights=1/3")
     found = sweep(MODEL, axes, ["decode.weight_bytes"], width="weights=1/3", dtype="float64")
     (exact,) = reported({"width": "weights=1/3"}, ["decode.weight_bytes"])

@@ -305,7 +305,7 @@ def test_a_context_shorter_than_its_image():
     assert str(error.value) == (
         "at context_len=50, mode=tiny: context-len is 50; allowed: at least the image's 73 tokens; "
         "begin context_len at 273, sweep prompt_tokens instead, give no_image, or leave such "
-        "points out with where='context_len >= image_tokens'"
+        "points out with --where 'context_len >= image_tokens'"
     )
     with pytest.raises(InputError, match=r"at context_len=100, mode=base: .*image's 273 tokens"):
         refuse(points, "context_len >= 100")
@@ -399,7 +399,7 @@ def test_fractions_of_experts_that_tokens_cannot_choose(batches, contexts, exper
 
 def test_the_remedy_for_too_few_tokens():
     points = Points({"batch": [1, 2, 4, 8]}, experts="decode=0.55")
-    with pytest.raises(InputError, match=r"for 1 tokens in a call.*with where='batch >= 6'"):
+    with pytest.raises(InputError, match=r"for 1 tokens in a call.*with --where 'batch >= 6'"):
         refuse(points)
     refuse(points, "batch >= 6")
     zipped = Points([Axis.parse("batch,experts=1,expected;8,decode=0.55")])

@@ -31,9 +31,9 @@ class ZarrLayout:
         self._chunk = what.boxes[0].shape
         self._place(what.boxes[len(what.boxes) - 1])
         self._memory: dict[str, Any] = {}
-        self._zarr = library("zarr")
-        self._group = self._zarr.create_group(
-            self._zarr.storage.MemoryStore(self._memory),
+        zarr = library("zarr")
+        self._group = zarr.create_group(
+            zarr.storage.MemoryStore(self._memory),
             attributes={
                 "symcost": json.dumps(dict(what.identity)),
                 "coordinates": " ".join(sorted(one.name for one in what.coordinates)),
@@ -41,18 +41,15 @@ class ZarrLayout:
         )
         for dimension, axis in zip(what.dimensions, what.axes, strict=True):
             for one in axis:
-                values, text = one.array, one.array.dtype == object
-                array = self._array(
-                    one,
-                    (dimension,),
-                    values.shape,
-                    values.shape,
-                    "string" if text else values.dtype,
-                )
+                values = one.array
+                dtype = "string" if values.dtype == object else values.dtype
+                array = self._array(one, (dimension,), shape=values.shape, dtype=dtype)
                 array[:] = values
+        # Metrics grow smoothly, so that their upper bytes are alike.
+        packed = zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle")
+        how = {"shape": what.shape, "chunks": self._chunk, "compressors": packed}
         self._arrays = [
-            self._array(one, what.dimensions, what.shape, self._chunk, one.dtype)
-            for one in what.columns
+            self._array(one, what.dimensions, dtype=one.dtype, **how) for one in what.columns
         ]
         self.fixed = self._taken()
         self.fixed["zarr.json"] = _consolidated(self.fixed)
@@ -79,22 +76,13 @@ class ZarrLayout:
         is_chunk = first == "c" and all(place.isdecimal() for place in places)
         return name == "zarr.json" or (array in known and (rest == "zarr.json" or is_chunk))
 
-    def _array(
-        self,
-        labelled: Coordinate | Column,
-        dimensions: tuple[str, ...],
-        shape: tuple[int, ...],
-        chunk: tuple[int, ...],
-        dtype: Any,
-    ) -> Any:
+    def _array(self, labelled: Coordinate | Column, dimensions: tuple[str, ...], **how: Any) -> Any:
         return self._group.create_array(
             labelled.name,
-            shape=shape,
-            chunks=chunk,
-            dtype=dtype,
             dimension_names=dimensions,
             attributes=attributes(labelled),
             config={"write_empty_chunks": True},
+            **how,
         )
 
     def _place(self, box: Box) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from symcost.sweeps.block import Block
-from symcost.sweeps.reductions.selections import size_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class FirstPass(OfOneMetric):
     def partial(self, block: Block) -> Extent | None:
         """The extent in one block."""
         values = block.columns[self.metric]
-        if not size_of(block):
+        if not block.size:
             return None
         return Extent(len(values), values.min().item(), values.max().item(), values.dtype.kind)
 

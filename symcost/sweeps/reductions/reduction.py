@@ -12,7 +12,7 @@ from symcost.exact import rational
 from symcost.sweeps.block import Block
 from symcost.sweeps.reductions.histogram import Histogram
 from symcost.sweeps.reductions.quantiles import Quantiles
-from symcost.sweeps.reductions.selections import Best, First, Pareto, size_of
+from symcost.sweeps.reductions.selections import Best, First, Pareto
 
 MOST = 1_000_000
 """Bins of a histogram and points of a choice, so that memory stays small."""
@@ -54,7 +54,7 @@ class Count:
 
     def partial(self, block: Block) -> int:
         """Points of one block."""
-        return size_of(block)
+        return block.size
 
     def merge(self, first: int, second: int) -> int:
         """Points of both."""

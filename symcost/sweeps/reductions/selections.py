@@ -37,11 +37,6 @@ class Found:
     columns: Mapping[str, Column]
 
 
-def size_of(block: Block) -> int:
-    """Points of a block that passed the filters."""
-    return block.box.size if block.indices is None else len(block.indices)
-
-
 class Selection(ABC):
     """A choice of points in one pass, that can be made anew among what two parts have chosen."""
 
@@ -60,7 +55,7 @@ class Selection(ABC):
     def partial(self, block: Block) -> Found:
         """What is chosen of one block."""
         columns = {name: block.columns[name] for name in self.columns}
-        positions = self._chosen(size_of(block), list(columns.values()))
+        positions = self._chosen(block.size, list(columns.values()))
         indices = positions + block.box.first if block.indices is None else block.indices[positions]
         return _taken(positions, indices, columns)
 
