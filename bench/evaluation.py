@@ -12,8 +12,9 @@ import math
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.numeric.compiled import Compiled
 from symcost.symbols import CATALOGUE
 
-ROUNDS = 7
+ROUNDS = 5
 FEW_ROUNDS = 3
 """For what takes seconds: naive evaluation of many points, fresh processes."""
 POINT = {"B": 8, "S": 1600, "K": 1600, "I_g": 1024, "I_t": 640, "n_w": 2, "n_h": 3}
@@ -79,7 +80,8 @@ def formula(figure: str) -> sp.Expr:
 @cache
 def compiled(figure: str, dtype: str | None = None) -> Compiled:
     stage, metric = figure.split(".")
-    return stages()[stage].compile(metric, dtype=dtype)
+    found: Compiled = stages()[stage].compile(metric, dtype=dtype)
+    return found
 
 
 def naive(figure: str, numbers: str) -> Any:
@@ -98,14 +100,18 @@ def exact(figure: str, sizes: Mapping[str, int]) -> Any:
     return Evaluator({CATALOGUE[n].symbol: v for n, v in sizes.items()})(formula(figure))
 
 
-def require_exact(figure: str, sizes: Mapping[str, Any]) -> None:
+def require_right(figure: str, number: str, sizes: Mapping[str, Any]) -> NDArray[Any]:
     """Refuse to time what is wrong: some of the points are compared with exact evaluation."""
+    function = compiled(figure, NUMBERS[number])
+    found: NDArray[Any] = function(**sizes)
+    error = 0 if number == "int64" else Fraction(function.relative_error(**sizes))
     spread = np.broadcast_arrays(*sizes.values())
-    found = compiled(figure)(**sizes)
     for flat in np.random.default_rng(0).integers(0, found.size, 5):
         at = {name: int(size.flat[flat]) for name, size in zip(sizes, spread, strict=True)}
-        if found.dtype != np.int64 or int(found.flat[flat]) != exact(figure, at):
-            raise SystemExit(f"{figure} is wrong at {at}: {found.flat[flat]}")
+        right, said = exact(figure, at), Fraction(found.flat[flat].item())
+        if found.dtype != number or abs(said - right) > error * right:
+            raise SystemExit(f"{figure} is wrong at {at}: {said}, not {right}")
+    return found
 
 
 def call(sizes: Mapping[str, int]) -> str:
@@ -205,12 +211,12 @@ def dense(count: int) -> Section:
         samples = {}
         for number in NUMBERS:
             touched = np.full(shape, 1, number)
-            samples[f"fresh {number}"] = once(lambda shape=shape, n=number: np.full(shape, 7, n))
-            samples[f"touched {number}"] = once(lambda touched=touched: touched.fill(7))
+            samples[f"fresh {number}"] = once(partial(np.full, shape, 7, number))
+            samples[f"touched {number}"] = once(partial(touched.fill, 7))
         for figure, number in cases:
             function, used = compiled(figure, NUMBERS[number]), of(figure, sizes)
-            require_exact(figure, used)
-            samples[f"{figure} {number}"] = once(lambda f=function, used=used: f(**used))
+            require_right(figure, number, used)
+            samples[f"{figure} {number}"] = once(partial(function, **used))
         found = medians(samples, ROUNDS)
         for figure, number in cases:
             seconds = found[f"{figure} {number}"]
@@ -267,17 +273,17 @@ def scattered(count: int) -> Section:
     figures += ["decode.flops", "decode.bytes_read"]
     for figure in figures:
         used = of(figure, table)
-        require_exact(figure, used)
-        result = compiled(figure)(**used)
+        result = require_right(figure, "int64", used)
         for number, dtype in NUMBERS.items():
             ours, other = compiled(figure, dtype), naive(figure, "numpy")
+            require_right(figure, number, used)
             values = [size.astype(number) for size in used.values()]
             theirs = other(*values)
             wrong = int(np.count_nonzero(theirs.astype(np.int64) != result))
             found = medians(
                 {
-                    "ours": once(lambda ours=ours, used=used: ours(**used)),
-                    "naive": once(lambda other=other, values=values: other(*values)),
+                    "ours": once(partial(ours, **used)),
+                    "naive": once(partial(other, *values)),
                 },
                 FEW_ROUNDS,
             )
@@ -311,8 +317,7 @@ def scattered(count: int) -> Section:
 def wrong_without_notice(_: int) -> Section:
     """What plain lambdify says on int64 where numbers are large."""
     cases = [
-        ("vision.flops", POINT | {"B": 255, "I_g": 1984, "I_t": 1088}),
-        ("prefill.bytes_read", POINT | {"B": 511, "S": 131071, "I_g": 1088}),
+        ("prefill.bytes_read", POINT | {"B": 431, "S": 118110, "I_g": 320, "n_w": 1, "n_h": 8}),
         ("prefill.flops", POINT | {"B": 511, "S": 131071, "I_g": 1088}),
         ("prefill.flops", POINT | {"B": 4096, "S": 1 << 20}),
     ]
@@ -357,9 +362,10 @@ def compile(stages, turn):
     tell("normal forms" + turn)
     figures(**point)
     tell("machine code, one point" + turn)
-    figures(**{name: np.array([size] * 2) for name, size in point.items()})
+    figures(**{name: np.full(20_000, size) for name, size in point.items()})
     tell("machine code, arrays" + turn)
-    return figures
+    figures(**point | {"B": np.arange(1, 129)[:, None], "S": np.arange(1600, 1800)})
+    tell("matrix products, a grid" + turn)
 stages = build()
 tell("build all stages")
 compile(stages, "")
@@ -369,16 +375,24 @@ tell("build all stages, again")
 compile(stages, ", again")
 print(json.dumps(told))
 """
-COMPILING = ("normal forms", "machine code, one point", "machine code, arrays")
+COMPILING = (
+    "normal forms",
+    "machine code, one point",
+    "machine code, arrays",
+    "matrix products, a grid",
+)
 
 
-def fresh_process() -> dict[str, float]:
-    """The seconds of each step in a process of its own."""
-    program = f"point = {POINT}\n{BUILD}"
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
+def fresh_process(program: str) -> dict[str, float]:
+    """What a program tells that has a process of its own."""
+    done = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE)
     told: dict[str, float] = json.loads(done.stdout)
+    return told
+
+
+def started() -> dict[str, float]:
+    """The seconds of each step from the beginning of a process."""
+    told = fresh_process(f"point = {POINT}\n{BUILD}")
     for turn in ("", ", again"):
         told[f"compile everything{turn}"] = sum(told[f"{step}{turn}"] for step in COMPILING)
     steps = ["import sympy", "import symcost", "load numba", "build all stages", *COMPILING[:2]]
@@ -387,7 +401,7 @@ def fresh_process() -> dict[str, float]:
 
 
 def starting(_: int) -> Section:
-    runs = [fresh_process() for _ in range(FEW_ROUNDS)]
+    runs = [started() for _ in range(FEW_ROUNDS)]
     found = {step: statistics.median(run[step] for run in runs) for step in runs[0]}
     least = found["import sympy"]
     rows = [(step, duration(time), f"{time / least:.2f}") for step, time in found.items()]
@@ -395,7 +409,7 @@ def starting(_: int) -> Section:
         "Building and compiling",
         "All metrics of all stages, in fresh processes. “Again” is the same in a process that has "
         "compiled before, with sympy's cache cleared and the formulas built anew. “Compile "
-        "everything” is the sum of normal forms and machine code, for one point and for arrays.",
+        "everything” is the sum of normal forms and of what a first call of each kind makes.",
         ("step", "time", "of importing sympy"),
         rows,
         [
@@ -405,6 +419,62 @@ def starting(_: int) -> Section:
                 {name: found[name] for name in found if name.startswith("compile")},
                 "s",
             )
+        ],
+    )
+
+
+SWEEP = """
+import json, statistics, time
+from symcost.sweeps.plan import Plan
+from symcost.sweeps.sweeping import run
+metrics = ["prefill.flops", "prefill.bytes_read"]
+reduce = ["min:prefill.flops", "top:prefill.bytes_read:10"]
+def plan(contexts):
+    axes = {
+        "batch": range(1, 201),
+        "base_size": range(512, 1281, 64),
+        "context_len": range(2000, 2000 + contexts),
+    }
+    return Plan("deepseek-ocr", axes, metrics, crop_grid="2x3")
+def seconds(plan):
+    start = time.perf_counter()
+    run(plan, reduce=reduce)
+    return time.perf_counter() - start
+def memory():
+    # Not getrusage: what it tells includes the process that started this one.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+small, large = plan(count // 2600), plan(100 * count // 2600)
+seconds(small)
+told = {"before": memory(), "small": small.points.size, "large": large.points.size}
+times = [seconds(small) for _ in range(rounds)]
+told["large seconds"] = seconds(large)
+told["small seconds"] = statistics.median([*times, *(seconds(small) for _ in range(rounds))])
+print(json.dumps(told | {"after": memory()}))
+"""
+
+
+def sweeps(count: int) -> Section:
+    told = fresh_process(f"count, rounds = {count}, {FEW_ROUNDS}\n{SWEEP}")
+    rates = {size: told[size] / told[f"{size} seconds"] for size in ("small", "large")}
+    rows = [
+        (f"{told[size]:.3g}", f"{rates[size] / 1e6:.0f}", duration(told[f"{size} seconds"]), peak)
+        for size, peak in (("small", f"{told['before']:.0f}"), ("large", f"{told['after']:.0f}"))
+    ]
+    name = f"a sweep of {told['large']:.0e} points"
+    return Section(
+        "Sweeps",
+        "A sweep over batch × page side × context in a process of its own, on all cores: FLOPs and "
+        "bytes read of a prefill, exact, reduced to the least of the one and the ten largest of "
+        "the other, without keeping the points. Memory is the most that the process ever had "
+        "resident, Python and all libraries included.",
+        ("points", "million points/s", "time", "MiB resident"),
+        rows,
+        [
+            no_more("memory of a sweep", 1024, {name: told["after"]}, "MiB"),
+            no_less(
+                "rate of a sweep, of the small one's", 0.8, {name: rates["large"] / rates["small"]}
+            ),
         ],
     )
 
@@ -460,7 +530,7 @@ def beside_peers(_: int) -> Section:
     )
 
 
-SECTIONS = (one_point, dense, scattered, wrong_without_notice, starting, beside_peers)
+SECTIONS = (one_point, dense, scattered, wrong_without_notice, starting, sweeps, beside_peers)
 
 
 # The document.
@@ -481,7 +551,7 @@ def document(sections: list[Section], targets: list[Target]) -> str:
     )
 
 
-def shown(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+def shown(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(*columns, title=title)
     for row in rows:
         table.add_row(*row)

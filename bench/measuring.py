@@ -8,7 +8,7 @@ import platform
 import statistics
 import time
 import timeit
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -83,7 +83,7 @@ class Section:
     title: str
     text: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[Sequence[str]]
     targets: list[Target] = field(default_factory=list)
 
 

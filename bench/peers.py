@@ -64,7 +64,8 @@ def _decoder() -> Any:
             self.port = port()
 
         def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            return run_decoder(self.port, *ids.shape, DynamicCache())
+            batch, tokens = ids.shape
+            return run_decoder(self.port, batch, tokens, DynamicCache())
 
     return Decoder()
 
