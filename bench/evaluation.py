@@ -185,8 +185,12 @@ def grids(count: int) -> dict[str, tuple[dict[str, Any], list[str]]]:
             {**axes(B=batch, S=long, I_g=side), **fixed},
             prefill,
         ),
-        "batch × context × page side, prompts from 1 token on": (
-            {**axes(B=batch, S=short, I_g=side), **fixed},
+        "batch × page side × context, prompts of 200 tokens and more": (
+            {**axes(B=batch, I_g=side, S=long), **fixed},
+            prefill,
+        ),
+        "batch × page side × context, prompts from 1 token on": (
+            {**axes(B=batch, I_g=side, S=short), **fixed},
             prefill,
         ),
         "batch × cached": (
@@ -233,9 +237,9 @@ def dense(count: int) -> Section:
         "the filling of an array of that size with one number: a fresh one (`np.full`), as our "
         "results are, whose memory the system hands out while it is written; and one that has been "
         "touched before (`ndarray.fill`), which is faster and out of reach of what returns a new "
-        "array. In prompts from 1 token on, few "
-        "tokens choose few experts: their number depends on batch × context, which is no product "
-        "of two axes, so that grid goes point by point where it matters.",
+        "array. The order of the axes matters: rows of the last ones are computed together. In "
+        "prompts from 1 token on, few tokens choose few experts; their number depends on batch × "
+        "context, which is no product of two axes, so bytes read go point by point there.",
         (
             "grid",
             "figure",
@@ -429,11 +433,11 @@ from symcost.sweeps.plan import Plan
 from symcost.sweeps.sweeping import run
 metrics = ["prefill.flops", "prefill.bytes_read"]
 reduce = ["min:prefill.flops", "top:prefill.bytes_read:10"]
-def plan(contexts):
+def plan(batches):
     axes = {
-        "batch": range(1, 201),
+        "batch": range(1, batches + 1),
         "base_size": range(512, 1281, 64),
-        "context_len": range(2000, 2000 + contexts),
+        "context_len": range(2000, 2000 + 214 * batches),
     }
     return Plan("deepseek-ocr", axes, metrics, crop_grid="2x3")
 def seconds(plan):
@@ -444,7 +448,8 @@ def memory():
     # Not getrusage: what it tells includes the process that started this one.
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-small, large = plan(count // 2600), plan(100 * count // 2600)
+batches = round((count / 13 / 214) ** 0.5)
+small, large = plan(batches), plan(10 * batches)
 seconds(small)
 told = {"before": memory(), "small": small.points.size, "large": large.points.size}
 times = [seconds(small) for _ in range(rounds)]
@@ -467,7 +472,8 @@ def sweeps(count: int) -> Section:
         "A sweep over batch × page side × context in a process of its own, on all cores: FLOPs and "
         "bytes read of a prefill, exact, reduced to the least of the one and the ten largest of "
         "the other, without keeping the points. Memory is the most that the process ever had "
-        "resident, Python and all libraries included.",
+        "resident, Python and all libraries included. The large sweep has ten times the batches and "
+        "ten times the contexts.",
         ("points", "million points/s", "time", "MiB resident"),
         rows,
         [
