@@ -472,8 +472,8 @@ def sweeps(count: int) -> Section:
         "A sweep over batch × page side × context in a process of its own, on all cores: FLOPs and "
         "bytes read of a prefill, exact, reduced to the least of the one and the ten largest of "
         "the other, without keeping the points. Memory is the most that the process ever had "
-        "resident, Python and all libraries included. The large sweep has ten times the batches and "
-        "ten times the contexts.",
+        "resident, Python and all libraries included. The large sweep has ten times the batches "
+        "and ten times the contexts.",
         ("points", "million points/s", "time", "MiB resident"),
         rows,
         [
