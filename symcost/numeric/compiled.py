@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,14 @@ class Compiled:
         return True
 
     def _of_arrays(self, sizes: Mapping[str, Any]) -> Any:
-        given = {name: _whole(_info(name), value) for name, value in sizes.items()}
+        given = {name: _given(name, value) for name, value in sizes.items()}
         shape = _common_shape(given)
         # A point is computed as an array of one.
         spread = shape or (1,)
         if 0 in shape:
             found = [np.empty(shape, np.float64 if self._real else np.int64) for _ in self._figures]
         else:
-            arrays = [given[name] for name in self.names]
+            arrays = [given[name].array for name in self.names]
             found = self._over(given)([a.reshape(_aligned(a, spread)) for a in arrays], spread)
         results = found if shape else [figure.reshape(-1)[0] for figure in found]
         if not shape:
@@ -130,17 +131,21 @@ class Compiled:
 
     def relative_error(self, **sizes: Any) -> float:
         """The worst relative error of a figure in float64 for some sizes, numbers or arrays."""
-        given = {name: _whole(_info(name), value) for name, value in sizes.items()}
+        given = {name: _given(name, value) for name, value in sizes.items()}
         for name in self.names:
             if name not in given:
                 raise _unbound(name)
         return self._over(given).relative_error if 0 not in _common_shape(given) else 0.0
 
-    def _over(self, sizes: Mapping[str, NDArray[Any]]) -> Evaluation:
-        """How figures are computed for arrays of sizes, none of them empty."""
-        ranges = {name: _range(sizes[name]) for name in self.names}
-        whole = all(_is_whole(sizes[name]) for name in self.names)
-        return Evaluation(self._code, ranges, real=self._real, whole=whole)
+    def _over(self, sizes: Mapping[str, _Given]) -> Evaluation:
+        """How figures are computed for sizes, none of them empty."""
+        used = {name: sizes[name] for name in self.names}
+        return Evaluation(
+            self._code,
+            {name: size.range for name, size in used.items()},
+            real=self._real,
+            whole=all(size.whole for size in used.values()),
+        )
 
 
 def _picker(names: tuple[str, ...]) -> Any:
@@ -161,32 +166,49 @@ def _unbound(name: str) -> UnboundSymbolError:
     return UnboundSymbolError(f"{name} ({info.meaning}) has no value; give it one, a {info.domain}")
 
 
-def _common_shape(sizes: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+def _common_shape(sizes: Mapping[str, _Given]) -> tuple[int, ...]:
+    shapes = {name: size.array.shape for name, size in sizes.items()}
     try:
-        return np.broadcast_shapes(*(size.shape for size in sizes.values()))
+        return np.broadcast_shapes(*shapes.values())
     except ValueError:
-        shapes = ", ".join(f"{name} {size.shape}" for name, size in sizes.items() if size.shape)
-        raise InputError(f"sizes do not broadcast; their shapes are {shapes}") from None
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
+        raise InputError(f"sizes do not broadcast; their shapes are {told}") from None
 
 
-def _whole(info: SymbolInfo, value: Any) -> NDArray[Any]:
-    """A size as an array of int64, or of Python numbers, all of them in its domain."""
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """A size as it was given: int64 or Python numbers, and what none lies below and above."""
+
+    array: NDArray[Any]
+    range: tuple[int, int]
+    whole: bool = True
+
+
+def _given(name: str, value: Any) -> _Given:
+    """A size, all of whose values lie in its domain."""
+    info = _info(name)
     if isinstance(value, np.ma.MaskedArray):
-        raise InputError(f"{info.name} is given with a mask; leave out what is masked")
+        raise InputError(f"{name} is given with a mask; leave out what is masked")
     array = _array(value)
-    if array.dtype.kind in "iu" and array.size:
-        least, greatest = int(array.min()), int(array.max())
-        info.check(least)
-        if info.multiple_of > 1 and (wrong := array[array % info.multiple_of != 0]).size:
-            info.check(int(wrong.flat[0]))
-        return array.astype(np.int64 if greatest < 1 << 63 else object, copy=False)
     if array.dtype.kind not in "iuO":
         raise InputError(
-            f"{info.name} is given as {array.dtype}; allowed: integers, numbers or arrays of them"
+            f"{name} is given as {array.dtype}; allowed: integers, numbers or arrays of them"
+        )
+    if not array.size:
+        return _Given(array, (0, 0))
+    if array.dtype != object:
+        least, greatest = int(array.min()), int(array.max())
+        info.check(least)
+        # Steps are powers of two: a bit below the step in any value is one in their union.
+        if np.bitwise_or.reduce(array, axis=None) % info.multiple_of:
+            info.check(int(array[array % info.multiple_of != 0][0]))
+        return _Given(
+            array.astype(np.int64 if greatest < 1 << 63 else object, copy=False), (least, greatest)
         )
     for number in array.flat:
         info.check(number)
-    return array
+    whole = all(number.denominator == 1 for number in array.flat)
+    return _Given(array, (math.floor(array.min()), math.ceil(array.max())), whole)
 
 
 def _array(value: Any) -> NDArray[Any]:
@@ -198,14 +220,6 @@ def _array(value: Any) -> NDArray[Any]:
         integers = np.asarray(value)
         return integers if integers.dtype.kind in "iu" else objects
     return objects
-
-
-def _range(size: NDArray[Any]) -> tuple[int, int]:
-    return math.floor(size.min()), math.ceil(size.max())
-
-
-def _is_whole(size: NDArray[Any]) -> bool:
-    return size.dtype != object or all(number.denominator == 1 for number in size.flat)
 
 
 def _aligned(size: NDArray[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
