@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class Compiled:
         """The sizes that the figures depend on."""
         self._pick = _picker(self.names)
         self._count = len(self.names)
-        self._number: Callable[[Any], Any] = float if self._real else _as_it_is
+        self._bare = single and not self._real
         # No point is known to stay in int64 yet.
         self._most = np.array([size.minimum - 1 for size in program.sizes], np.int64)
         self._fast = bool(self.names) and self._code.whole_numbers_fit
@@ -67,34 +68,54 @@ class Compiled:
     def __repr__(self) -> str:
         return f"<{', '.join(self._figures)} of {', '.join(self.names)}>"
 
-    def __call__(self, **sizes: Any) -> Any:
-        """The figures at a point, or at all points that arrays of sizes span."""
-        try:
-            values = self._pick(sizes)
-        except KeyError as missing:
-            raise _unbound(missing.args[0]) from None
-        if self._fast and len(sizes) == self._count:
+    def __call__(self, *values: Any, **sizes: Any) -> Any:
+        """The figures at a point, or at all points that arrays of sizes span.
+
+        Sizes are given by name, or all that the figures depend on by position, in the order of
+        `names`, which is the fastest.
+        """
+        if not values:
+            if len(sizes) != self._count:
+                return self._of_arrays(sizes)
+            try:
+                values = self._pick(sizes)
+            except KeyError as missing:
+                raise _unbound(missing.args[0]) from None
+        elif sizes or len(values) != self._count:
+            raise InputError(
+                f"{len(values)} sizes are given by position; allowed: {self._count} and no others, "
+                f"{', '.join(self.names)}; or all by name"
+            )
+        if self._fast:
             for value in values:
                 if type(value) is not int:
                     break
             else:
-                return self._of_point(values)
-        return self._of_arrays(sizes)
+                try:
+                    found = self._scalar(self._most, *values)
+                    if found[0]:
+                        return found[1] if self._bare else self._told(found[1:])
+                except OverflowError:
+                    pass
+                return self._of_new_point(values)
+        return self._of_arrays(dict(zip(self.names, values, strict=True)))
 
-    def _of_point(self, values: tuple[int, ...]) -> Any:
-        found: Any
-        try:
-            found = self._code.scalar(self._most, *values)
-        except OverflowError:
-            found = [False]
-        if found[0]:
-            if self._single:
-                return self._number(found[1])
-            return dict(zip(self._figures, map(self._number, found[1:]), strict=True))
+    @cached_property
+    def _scalar(self) -> Any:
+        return self._code.scalar
+
+    def _told(self, figures: Sequence[Any]) -> Any:
+        """Figures as they were asked for."""
+        if self._real:
+            figures = [float(figure) for figure in figures]
+        return figures[0] if self._single else dict(zip(self._figures, figures, strict=True))
+
+    def _of_new_point(self, values: tuple[int, ...]) -> Any:
+        """The figures of a point of which it is not known yet that int64 is enough."""
         for info, value in zip(self._code.program.sizes, values, strict=True):
             info.check(value)
         if self._widen(values):
-            return self._of_point(values)
+            return self(*values)
         return self._of_arrays(dict(zip(self.names, values, strict=True)))
 
     def _widen(self, values: tuple[int, ...]) -> bool:
@@ -118,6 +139,9 @@ class Compiled:
         if 0 in shape:
             found = [np.empty(shape, np.float64 if self._real else np.int64) for _ in self._figures]
         else:
+            for name in self.names:
+                if name not in given:
+                    raise _unbound(name)
             arrays = [given[name].array for name in self.names]
             found = self._over(given)([a.reshape(_aligned(a, spread)) for a in arrays], spread)
         results = found if shape else [figure.reshape(-1)[0] for figure in found]
@@ -225,7 +249,3 @@ def _array(value: Any) -> NDArray[Any]:
 def _aligned(size: NDArray[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a size with as many dimensions as the result."""
     return (1,) * (len(shape) - size.ndim) + size.shape
-
-
-def _as_it_is(number: int) -> int:
-    return number

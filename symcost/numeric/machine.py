@@ -40,9 +40,8 @@ def scalar(program: Program) -> Any:
         *_indented(1, _statements(program, "int64")),
         f"    return ({', '.join(figures)})",
     ]
-    # Other types are not compiled for: an integer beyond int64 is an OverflowError.
-    sizes = (numba.int64,) * len(names)
-    return numba.njit((numba.int64[::1], *sizes), **_OPTIONS)(_function(source, program))
+    # An integer beyond int64 is an OverflowError.
+    return _undispatched(_function(source, program), numba.int64[::1], *[numba.int64] * len(names))
 
 
 def points(program: Program, number: str) -> Any:
@@ -106,6 +105,12 @@ def _function(source: list[str], program: Program) -> Any:
     }
     exec("\n".join(source), known)  # noqa: S102 - nothing of it comes from a user
     return known["figures"]
+
+
+def _undispatched(function: Any, *types: Any) -> Any:
+    """Machine code for one signature, without numba's choice by type, which the caller makes."""
+    (compiled,) = numba.njit(types, **_OPTIONS)(function).overloads.values()
+    return compiled.entry_point
 
 
 @_compiled  # type: ignore[untyped-decorator]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.numeric.forms import Atom, Figure, Forms, Kind, Polynomial, Term
-from symcost.symbols import SymbolInfo
+from symcost.symbols import CATALOGUE
 
 Ranges: TypeAlias = Mapping[str, tuple[int, int]]
 """The least and the greatest value of each size."""
@@ -92,7 +92,7 @@ class Program:
     Attributes
     ----------
     sizes : tuple of SymbolInfo
-        The sizes that the first rows hold; the row after them is 1.
+        The sizes that the first rows hold, in the order of the catalogue; the row after them is 1.
     steps : list of (Op, int, int)
         One for each further row.
     results : list of int
@@ -107,9 +107,8 @@ class Program:
         self.tables: list[int] = []
         self._starts: dict[tuple[int, ...], int] = {}
         used = _used(atoms, figures)
-        self.sizes: tuple[SymbolInfo, ...] = tuple(
-            size for number in used if (size := atoms[number].size) is not None
-        )
+        sizes = {atoms[number].size for number in used}
+        self.sizes = tuple(info for info in CATALOGUE.values() if info in sizes)
         self._one = len(self.sizes)
         self._rows: dict[Term, int] = {(): self._one}
         self._sums: dict[frozenset[tuple[int, int]], int] = {}

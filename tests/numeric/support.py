@@ -87,7 +87,7 @@ def loops(*, few: int = 0, machine_code: bool = True):
     patches = [mock.patch.object(evaluation, "_FEW", few)]
     if not machine_code:
         patches += [
-            mock.patch.object(machine.numba, "njit", _no_compiler),
+            mock.patch.object(machine, "_undispatched", lambda function, *_: function),
             mock.patch.object(machine, "_compiled", _no_compiler()),
         ]
     for patch in patches:
