@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symcost.cost import METRICS, Amount, Cost, as_rational
+from symcost.cost import METRICS, Amount, Cost, Unit, as_rational
 
 if TYPE_CHECKING:
     from symcost.numeric.compiled import Compiled
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 def exact(amount: Amount) -> int | str:
     """A number for JSON: an integer, or p/q as text where widths make it a fraction."""
     return str(amount) if isinstance(amount, Fraction) else int(amount)
+
+
+def unit_of(metric: str) -> Unit:
+    """What a figure is measured in, by the last of its names."""
+    return Unit.FLOPS if metric.endswith("flops") else Unit.BYTES
 
 
 def compile_costs(

@@ -10,8 +10,8 @@ from pathlib import Path
 from symcost.errors import InputError
 
 
-def write_all(contents: Mapping[Path, str]) -> None:
-    """Write texts to files: all are written aside first, then each takes its place at once.
+def write_all(contents: Mapping[Path, str | bytes]) -> None:
+    """Write texts and bytes to files: all are written aside, then each takes its place at once.
 
     Links are followed, and what is no file, such as a terminal or a pipe, is written to.
 
@@ -22,9 +22,10 @@ def write_all(contents: Mapping[Path, str]) -> None:
     """
     aside: dict[Path, Path] = {}
     try:
-        for given, content in contents.items():
+        for given, written in contents.items():
+            content = written.encode() if isinstance(written, str) else written
             if given.exists() and not given.is_file() and not given.is_dir():
-                given.write_text(content, encoding="utf-8")
+                given.write_bytes(content)
                 continue
             path = given.resolve()
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +33,7 @@ def write_all(contents: Mapping[Path, str]) -> None:
                 raise IsADirectoryError(f"{path} is a directory")
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             aside[path] = Path(name)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

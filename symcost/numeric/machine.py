@@ -109,8 +109,9 @@ def _function(source: list[str], program: Program) -> Any:
 
 def _undispatched(function: Any, *types: Any) -> Any:
     """Machine code for one signature, without numba's choice by type, which the caller makes."""
-    (compiled,) = numba.njit(types, **_OPTIONS)(function).overloads.values()
-    return compiled.entry_point
+    compiled: Any = numba.njit(types, **_OPTIONS)(function)
+    (result,) = compiled.overloads.values()
+    return result.entry_point
 
 
 @_compiled  # type: ignore[untyped-decorator]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from symcost.cost import METRICS, Amount, Cost
-from symcost.figures import exact
+from symcost.cost import METRICS, Amount, Cost, Unit
+from symcost.figures import exact, unit_of
 
 
 def cost_object(cost: Cost, *, with_parts: bool = True) -> dict[str, Any]:
@@ -19,6 +19,11 @@ def cost_object(cost: Cost, *, with_parts: bool = True) -> dict[str, Any]:
 
 
 _PREFIXES = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+
+
+def sign_of(metric: str) -> str:
+    """The sign of a metric's unit, which takes prefixes."""
+    return "B" if unit_of(metric) is Unit.BYTES else "FLOPs"
 
 
 def human(amount: Amount, unit: str = "") -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symcost.cost import simplest
-from symcost.render.figures import human
+from symcost.render.figures import human, sign_of
 from symcost.render.sections import Section
 from symcost.render.verification import digits
 from symcost.sweeps.reductions.histogram import Bins
@@ -93,7 +93,7 @@ def _place(point: Mapping[str, Any]) -> str:
 
 
 def _shown(metric: str, value: Any) -> str:
-    return human(value, "FLOPs" if metric.endswith("flops") else "B")
+    return human(value, sign_of(metric))
 
 
 def _section(text: str, found: Any) -> Section:

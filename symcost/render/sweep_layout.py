@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symcost.render.sweep_roles import Name
-from symcost.sweeps.description import library
+from symcost.sweeps.files.description import library
 
 WIDTH, HEIGHT, MARGIN = 3.3, 2.5, 1.4
 """Inches of a panel among others, and beside all panels."""
@@ -70,17 +70,14 @@ def head(panel: Any, metric: str, note: str = "") -> None:
     )
 
 
-def unit(metric: str) -> str:
-    """The unit of a metric, which takes prefixes."""
-    return "FLOPs" if metric.endswith("flops") else "B"
-
-
 def legend(
     figure: Any, shown: Sequence[tuple[Name, Sequence[Mapping[str, Any]]]], entry: Mapping[str, Any]
 ) -> None:
     """Name after name, the largest numbers on top, as their lines mostly are."""
     line = library("matplotlib.lines").Line2D
-    handles, labels, heads = [], [], []
+    handles: list[Any] = []
+    labels: list[str] = []
+    heads: list[int] = []
     for name, looks in shown:
         heads.append(len(handles))
         values = [

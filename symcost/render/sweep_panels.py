@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.errors import InputError
-from symcost.render.figures import human
-from symcost.render.sweep_layout import BESIDE, HEIGHT, MARGIN, WIDTH, head, legend, panels_of, unit
+from symcost.render.figures import human, sign_of
+from symcost.render.sweep_layout import BESIDE, HEIGHT, MARGIN, WIDTH, head, legend, panels_of
 from symcost.render.sweep_roles import COLOURS, DASHES, MARKERS, Colours, Name, Roles
 from symcost.render.sweep_scales import along_bar, along_x, along_y, geometric
-from symcost.sweeps.description import library
+from symcost.sweeps.files.description import library
 
 Amounts: TypeAlias = Mapping[str, NDArray[Any]]
 """Metrics of the points by name."""
@@ -132,7 +132,7 @@ def bars(amounts: Amounts, names: Sequence[Name]) -> Any:
                 color=COLOURS[number],
                 edgecolor="white",
             )
-            texts = [human(amount, unit(metric)) for amount in found.tolist()]
+            texts = [human(amount, sign_of(metric)) for amount in found.tolist()]
             panel.bar_label(drawn, texts, padding=3, fontsize=8)
         panel.set_xlim(0, 1.5 * float(amounts[metric].max()) or 1)
         panel.xaxis.set_visible(False)
@@ -173,7 +173,7 @@ def _finish(
     """Scales, and what tells lines or dots apart: a legend whose entries look as given."""
     logarithmic = any(n.numeric and geometric(n.values) for n in (roles.x, *roles.series))
     for metric, panel in panels.items():
-        along_y(panel, amounts[metric], unit(metric), logarithmic=logarithmic)
+        along_y(panel, amounts[metric], sign_of(metric), logarithmic=logarithmic)
         if panel.xaxis.get_tick_params()["labelbottom"]:
             panel.set_xlabel(roles.x.title)
     first, *_ = panels.values()

@@ -11,7 +11,7 @@ from typing import Any
 from symcost.errors import InputError
 from symcost.render import sweep_panels as panels
 from symcost.render.sweep_roles import Name, names_of, of_dots, of_lines
-from symcost.sweeps.description import library
+from symcost.sweeps.files.description import library
 from symcost.sweeps.sweeping import Sweep
 
 MOST_DRAWN = 200_000

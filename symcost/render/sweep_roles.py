@@ -14,7 +14,7 @@ from symcost.errors import InputError
 from symcost.render.sweep_scales import geometric, written
 from symcost.sweeps.axes import Column
 from symcost.sweeps.describing import NAMES
-from symcost.sweeps.description import library
+from symcost.sweeps.files.description import library
 from symcost.sweeps.sweeping import Sweep
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

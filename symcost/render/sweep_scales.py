@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symcost.sweeps.description import library
+from symcost.sweeps.files.description import library
 
 _CHARACTER, _GAP, _LINE = 0.078, 0.14, 0.35
 """Inches that labels of ticks take: a character, the space to the next label, and a line."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from symcost.cost import METRICS
 from symcost.export.json_tree import encode
+from symcost.figures import unit_of
 from symcost.numeric.boxes import Box
 from symcost.sweeps.axes import Axis
 from symcost.sweeps.files.description import Column, Coordinate, Description
@@ -62,8 +63,8 @@ def _coordinates(axis: Axis) -> list[Coordinate]:
 
 def _column(metric: str, plan: Plan) -> Column:
     *path, name = metric.split(".")
-    unit = "FLOPs" if name.endswith("flops") else "bytes"
-    return Column(metric, plan.dtypes[metric], f"{' '.join(path)}: {METRICS[name]}", unit)
+    meaning = f"{' '.join(path)}: {METRICS[name]}"
+    return Column(metric, plan.dtypes[metric], meaning, unit_of(name).value)
 
 
 def _digest(formulas: Sequence[Mapping[str, Any]]) -> str:
