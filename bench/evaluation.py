@@ -119,6 +119,11 @@ def call(sizes: Mapping[str, int]) -> str:
     return f"figures({', '.join(f'{name}={value}' for name, value in sizes.items())})"
 
 
+def placed(sizes: Mapping[str, int]) -> str:
+    """The same by position."""
+    return f"figures({', '.join(map(str, sizes.values()))})"
+
+
 # The sections.
 
 
@@ -131,7 +136,8 @@ def one_point(_: int) -> Section:
         sizes = of(figure, POINT)
         if compiled(figure)(**sizes) != exact(figure, sizes):
             raise SystemExit(f"{figure} is wrong at {sizes}")
-        samples[figure] = repeated(call(sizes), figures=compiled(figure))
+        samples[figure] = repeated(placed(sizes), figures=compiled(figure))
+        samples[f"named {figure}"] = repeated(call(sizes), figures=compiled(figure))
         values = list(sizes.values())
         samples[f"naive {figure}"] = repeated(
             "figures(*values)", figures=naive(figure, "math"), values=values
@@ -140,17 +146,23 @@ def one_point(_: int) -> Section:
     whole = found.pop("all")
     ours = {figure: found[figure] * 1e6 for figure in figures}
     rows = [
-        (figure, duration(found[figure]), f"{found[f'naive {figure}'] / found[figure]:.1f}")
+        (
+            figure,
+            duration(found[figure]),
+            duration(found[f"named {figure}"]),
+            f"{found[f'naive {figure}'] / found[figure]:.1f}",
+        )
         for figure in sorted(figures, key=lambda key: ours[key])
     ]
     together = f"all {len(METRICS)} metrics of all stages"
-    rows.append((together, duration(whole), "–"))
+    rows.append((together, "–", duration(whole), "–"))
     return Section(
         "One point",
-        "A call with integers at a batch of 8 pages; the function is `cost.compile(metric)`, and "
-        "`compile_costs(stages)` for all together. Every result is exact. Beside it: "
+        "A call with integers at a batch of 8 pages, by position and by name; the function is "
+        "`cost.compile(metric)`, and `compile_costs(stages)` for all together. Every result is "
+        "exact. Beside it: "
         "`sympy.lambdify(…, 'math')` of the same formula, which rounds to floats.",
-        ("figure", "time", "naive lambdify takes so many times longer"),
+        ("figure", "by position", "by name", "naive lambdify takes so many times longer"),
         rows,
         [
             no_more("one metric at a point", 1, ours, "µs"),
