@@ -24,7 +24,7 @@ _BLOCK = 1 << 16
 """Points whose sizes are laid side by side at a time."""
 _FEW = 1 << 13
 """So many points are computed sooner than machine code is made."""
-_WORTHWHILE = 16
+_WORTHWHILE = 4
 """Points for each row and column of a grid, at least."""
 _ROUNDING = 2.0**-53
 """The relative error of one rounded operation."""
@@ -83,7 +83,7 @@ class Evaluation:
         self._bounds = self._program.bounds(ranges)
         numbers = [*self._program.numbers, *self._program.denominators]
         self._in_integers = whole and max(map(abs, numbers)) < INT64_LIMIT
-        self._grids: dict[frozenset[str], tuple[Contraction, ...] | None] = {}
+        self._grids: dict[tuple[frozenset[str], ...], tuple[Contraction, ...] | None] = {}
 
     def _largest_argument(self, *ops: Op) -> int:
         """The largest magnitude of what some operations are applied to."""
@@ -178,9 +178,8 @@ class Evaluation:
             self._step_by_step(sizes, found)
             return found
         inner = _inner_axes(sizes, shape)
-        names = zip(self._program.names, sizes, strict=True)
-        grids = self._contractions(frozenset(n for n, s in names if _varies(s, inner)))
-        if inner and grids is not None:
+        grids = self._contractions(sizes, inner) if inner else None
+        if grids is not None:
             for grid, figure in zip(grids, found, strict=True):
                 grid.fill(sizes, inner.start, figure)
         else:
@@ -198,19 +197,25 @@ class Evaluation:
             found.append(figure.astype(dtype))
         return found
 
-    def _contractions(self, inner: frozenset[str]) -> tuple[Contraction, ...] | None:
+    def _contractions(self, sizes: Sizes, inner: range) -> tuple[Contraction, ...] | None:
         """The figures as products over axes, where each of them is one."""
         if not self.fits or any(denominator != 1 for denominator in self._program.denominators):
             return None
-        if inner not in self._grids:
+        names = self._program.names
+        outer_sizes, inner_sizes = (
+            frozenset(n for n, size in zip(names, sizes, strict=True) if _varies(size, axes))
+            for axes in (range(inner.start), inner)
+        )
+        key = outer_sizes, inner_sizes
+        if key not in self._grids:
             atoms, constants = self._code.forms.atoms, self._program.constants(self._bounds)
             grids = [
-                contraction(atoms, figure, inner, constants, self._program.names)
+                contraction(atoms, figure, key, constants, names)
                 for figure in self._program.figures
             ]
             whole = [grid for grid in grids if grid is not None]
-            self._grids[inner] = tuple(whole) if len(whole) == len(grids) else None
-        return self._grids[inner]
+            self._grids[key] = tuple(whole) if len(whole) == len(grids) else None
+        return self._grids[key]
 
     def _step_by_step(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> None:
         """The figures of a few points, for which making machine code takes longer."""
@@ -242,7 +247,7 @@ def _inner_axes(sizes: Sizes, shape: tuple[int, ...]) -> range:
     for first in range(1, len(shape)):
         inner, outer = range(first, len(shape)), range(first)
         factors = math.prod(shape[:first]) + math.prod(shape[first:])
-        if factors <= least and not any(_varies(s, inner) and _varies(s, outer) for s in sizes):
+        if factors < least and not any(_varies(s, inner) and _varies(s, outer) for s in sizes):
             found, least = inner, factors
     return found
 

@@ -87,46 +87,63 @@ class Contraction:
 def contraction(
     atoms: Sequence[Atom],
     figure: Figure,
-    inner: Set[str],
+    varying: tuple[Set[str], Set[str]],
     constants: Mapping[int, int],
     names: Sequence[str],
 ) -> Contraction | None:
-    """A figure as products over axes; None where an atom varies with inner and with outer sizes.
+    """A figure as products over axes; None where an atom varies with outer and with inner sizes.
 
     Parameters
     ----------
-    inner : set of str
-        The sizes that vary along the inner axes.
+    varying : tuple of set of str
+        The sizes that vary along the outer axes, and those that vary along the inner ones.
     constants : mapping of int to int
         Atoms that have one value only.
     names : sequence of str
         The sizes, in the order in which they will be given.
     """
-    outer_factors: list[Polynomial] = []
-    inner_factors: list[Polynomial] = []
+    factors: tuple[list[Polynomial], list[Polynomial]] = ([], [])
     ends = []
     for candidate in figure.candidates:
-        factors: dict[Term, dict[Term, int]] = {}
-        for term, number in candidate.terms.items():
-            fixed = [a for a in term if a in constants and _is_mixed(atoms[a], inner)]
-            left = [a for a in term if a not in fixed]
-            if any(_is_mixed(atoms[a], inner) for a in left):
-                return None
-            within = tuple(a for a in left if atoms[a].names & inner)
-            outside = tuple(a for a in left if a not in within)
-            sums = factors.setdefault(within, {})
-            times = number * math.prod(constants[a] for a in fixed)
-            sums[outside] = sums.get(outside, 0) + times
-        inner_factors += [Polynomial({term: 1}) for term in factors]
-        outer_factors += [Polynomial(terms) for terms in factors.values()]
-        ends.append(len(outer_factors))
-    outer_program, inner_program = _program(atoms, outer_factors), _program(atoms, inner_factors)
+        # Factors of one side are single terms; the side with fewer different ones is taken.
+        by_outer = _by_terms(atoms, candidate, varying[0], varying[1], constants)
+        by_inner = _by_terms(atoms, candidate, varying[1], varying[0], constants)
+        if by_outer is None or by_inner is None:
+            return None
+        side = 0 if len(by_outer) < len(by_inner) else 1
+        for term, others in (by_outer, by_inner)[side].items():
+            factors[side].append(Polynomial({term: 1}))
+            factors[1 - side].append(Polynomial(others))
+        ends.append(len(factors[0]))
+    programs = [_program(atoms, polynomials) for polynomials in factors]
     denominator = figure.candidates[0].denominator
-    return Contraction(outer_program, inner_program, np.array(ends), denominator, names)
+    return Contraction(programs[0], programs[1], np.array(ends), denominator, names)
 
 
-def _is_mixed(atom: Atom, inner: Set[str]) -> bool:
-    return bool(atom.names & inner) and not atom.names <= inner
+def _by_terms(
+    atoms: Sequence[Atom],
+    polynomial: Polynomial,
+    side: Set[str],
+    other: Set[str],
+    constants: Mapping[int, int],
+) -> dict[Term, dict[Term, int]] | None:
+    """A polynomial by the factors that vary with the sizes of one side; None if one mixes both."""
+    found: dict[Term, dict[Term, int]] = {}
+    for term, number in polynomial.terms.items():
+        key: list[int] = []
+        rest: list[int] = []
+        times = number
+        for atom in term:
+            names = atoms[atom].names
+            if names & side and names & other:
+                if atom not in constants:
+                    return None
+                times *= constants[atom]
+            else:
+                (key if names & side else rest).append(atom)
+        sums = found.setdefault(tuple(key), {})
+        sums[tuple(rest)] = sums.get(tuple(rest), 0) + times
+    return found
 
 
 def _program(atoms: Sequence[Atom], polynomials: Sequence[Polynomial]) -> Program:

@@ -34,7 +34,7 @@ MOST_KEPT = 1 << 32
 
 _CHUNK = 1 << 23
 """Numbers of a chunk, all metrics together."""
-_MOST_POINTS = 1 << 20
+_MOST_POINTS = 1 << 22
 """Points of a chunk."""
 _AT_ONCE = 4
 """Chunks that each core is given at a time."""
