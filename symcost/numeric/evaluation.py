@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cache, cached_property
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from symcost.numeric import machine
 from symcost.numeric.boxes import Boxes
-from symcost.numeric.forms import Atom, Forms, Kind, Polynomial
+from symcost.numeric.forms import Atom, Figure, Forms, Kind, Polynomial
 from symcost.numeric.grids import Contraction, contraction
 from symcost.numeric.program import FLOAT64_LIMIT, INT64_LIMIT, Bound, Op, Program, Ranges
 
@@ -177,14 +178,67 @@ class Evaluation:
         if math.prod(shape) <= _FEW:
             self._step_by_step(sizes, found)
             return found
-        inner = _inner_axes(sizes, shape)
-        grids = self._contractions(sizes, inner) if inner else None
+        grids = self._contractions(sizes, shape)
         if grids is not None:
             for grid, figure in zip(grids, found, strict=True):
-                grid.fill(sizes, inner.start, figure)
-        else:
+                grid.fill(sizes, _inner_axes(sizes, shape).start, figure)
+        elif not self._in_two(sizes, found):
             self._point_by_point(sizes, found)
         return found
+
+    def _in_two(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> bool:
+        """Compute a grid in two parts, if most of it is a product of axes; whether it was done.
+
+        So many tokens choose all experts, but the number that few choose mixes batch and context.
+        """
+        shape = found[0].shape
+        if not (self.fits and _inner_axes(sizes, shape)):
+            return False
+        mixed = self._mixed(sizes)
+        starts = {
+            axis: self._settled(mixed, sizes, axis)
+            for axis in range(len(shape))
+            if mixed.figures and any(_varies(size, [axis]) for size in sizes)
+        }
+        axis = min(starts, key=lambda a: starts[a] / shape[a], default=0)
+        if not starts or starts[axis] > shape[axis] // 2:
+            return False
+        for first, last in ((starts[axis], shape[axis]), (0, starts[axis])):
+            if first == last:
+                continue
+            part = (slice(None),) * axis + (slice(first, last),)
+            own, length = [_part(size, axis, first, last) for size in sizes], found[0][part].shape
+            figures = Evaluation(self._code, _ranges(self.names, own), real=self._real)
+            if last == shape[axis] and figures._contractions(own, length) is None:
+                return False
+            for figure, values in zip(found, figures(own, length), strict=True):
+                figure[part] = values
+        return True
+
+    def _mixed(self, sizes: Sizes) -> Program:
+        """The atoms that vary with sizes of several axes."""
+        axes = {
+            name: {axis for axis, length in enumerate(size.shape) if length > 1}
+            for name, size in zip(self.names, sizes, strict=True)
+        }
+        atoms = self._code.forms.atoms
+        figures = [
+            Figure(str(number), (Polynomial({(number,): 1}),), whole=True)
+            for number, atom in enumerate(atoms)
+            if len(set[int]().union(*(axes.get(name, set()) for name in atom.names))) > 1
+        ]
+        return Program(atoms, figures)
+
+    def _settled(self, mixed: Program, sizes: Sizes, axis: int) -> int:
+        """The place on an axis from which on all of these atoms have a single value."""
+
+        def settled(first: int) -> bool:
+            ranges = _ranges(self.names, [_part(size, axis, first, None) for size in sizes])
+            bounds = mixed.bounds(ranges)
+            return all(bounds[row].low == bounds[row].high for row in mixed.results)
+
+        length = max(size.shape[axis] for size in sizes)
+        return bisect_left(range(length), True, key=settled)
 
     def _in_python(self, sizes: Sizes, shape: tuple[int, ...]) -> list[NDArray[Any]]:
         """The figures in Python numbers of any length."""
@@ -197,9 +251,11 @@ class Evaluation:
             found.append(figure.astype(dtype))
         return found
 
-    def _contractions(self, sizes: Sizes, inner: range) -> tuple[Contraction, ...] | None:
-        """The figures as products over axes, where each of them is one."""
-        if not self.fits or any(denominator != 1 for denominator in self._program.denominators):
+    def _contractions(self, sizes: Sizes, shape: tuple[int, ...]) -> tuple[Contraction, ...] | None:
+        """The figures as products over axes, where each of them is one, and it is worth it."""
+        inner = _inner_axes(sizes, shape)
+        whole = all(denominator == 1 for denominator in self._program.denominators)
+        if not (inner and self.fits and whole):
             return None
         names = self._program.names
         outer_sizes, inner_sizes = (
@@ -213,8 +269,8 @@ class Evaluation:
                 contraction(atoms, figure, key, constants, names)
                 for figure in self._program.figures
             ]
-            whole = [grid for grid in grids if grid is not None]
-            self._grids[key] = tuple(whole) if len(whole) == len(grids) else None
+            products = [grid for grid in grids if grid is not None]
+            self._grids[key] = tuple(products) if len(products) == len(grids) else None
         return self._grids[key]
 
     def _step_by_step(self, sizes: Sizes, found: Sequence[NDArray[Any]]) -> None:
@@ -254,6 +310,16 @@ def _inner_axes(sizes: Sizes, shape: tuple[int, ...]) -> range:
 
 def _varies(size: NDArray[Any], axes: Iterable[int]) -> bool:
     return any(size.shape[axis] > 1 for axis in axes)
+
+
+def _part(size: NDArray[Any], axis: int, first: int, last: int | None) -> NDArray[Any]:
+    """A size between two places of an axis."""
+    cut = (slice(None),) * axis + (slice(first, last),)
+    return size[cut] if size.shape[axis] > 1 else size
+
+
+def _ranges(names: Sequence[str], sizes: Sizes) -> Ranges:
+    return {n: (int(s.min()), int(s.max())) for n, s in zip(names, sizes, strict=True)}
 
 
 def _cut(size: NDArray[Any], slices: Sequence[slice]) -> NDArray[Any]:
