@@ -251,7 +251,7 @@ def dense(count: int) -> Section:
         "touched before (`ndarray.fill`), which is faster and out of reach of what returns a new "
         "array. The order of the axes matters: rows of the last ones are computed together. In "
         "prompts from 1 token on, few tokens choose few experts; their number depends on batch × "
-        "context, which is no product of two axes, so bytes read go point by point there.",
+        "context, which is no product of two axes, so that part goes point by point.",
         (
             "grid",
             "figure",
