@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import typer
@@ -17,7 +19,6 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Column, Table
 from rich.text import Text
@@ -145,23 +146,32 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def point_bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error with the rate and the time that is left, for points."""
+    """A bar on standard error with the rate of points and the time that is left.
+
+    What it yields is told how many points are done, from 0 in each pass, and of how many.
+    """
     console = Console(stderr=True)
     with Progress(
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     ) as bar:
-        task = bar.add_task("", total=None, rate="writing down formulas")
+        task = bar.add_task("writing down formulas", total=None)
+        started = perf_counter()
 
         def update(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            rate = "" if speed is None else f"{human(speed)} points/s"
-            bar.update(task, completed=done, total=total, rate=rate)
+            nonlocal started
+            if not done:
+                started = perf_counter()
+                bar.update(task, completed=0, total=total, description="")
+                return
+            rate = done / max(perf_counter() - started, 1e-9)
+            left = timedelta(seconds=round((total - done) / rate))
+            told = f"{human(int(rate))} points/s, {left} left"
+            bar.update(task, completed=done, total=total, description=told)
 
         yield update
 

@@ -27,7 +27,7 @@ from symcost.sweeps.plan import Plan
 from symcost.sweeps.reductions.reduction import Reduction, parse_reduction
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many points are done, and of how many."""
+"""Is told how many points are done, from 0 in each pass, and of how many."""
 
 MOST_KEPT = 1 << 32
 """Bytes of results that are kept in memory."""
@@ -241,6 +241,8 @@ def _run(
         numbers = [n for n in range(len(boxes)) if reductions or n not in finished]
         tasks = ((boxes[n], reductions, whole and n not in finished) for n in numbers)
         done = 0
+        if progress is not None:
+            progress(done, plan.points.size)
         for number, (block, partials) in zip(numbers, workers(tasks), strict=False):
             if block is not None and store is not None:
                 store.write(number, block)
