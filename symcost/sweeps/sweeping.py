@@ -32,9 +32,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 MOST_KEPT = 1 << 32
 """Bytes of results that are kept in memory."""
 
-_CHUNK = 1 << 23
+_CHUNK = 1 << 22
 """Numbers of a chunk, all metrics together."""
-_MOST_POINTS = 1 << 22
+_MOST_POINTS = 1 << 21
 """Points of a chunk."""
 _AT_ONCE = 4
 """Chunks that each core is given at a time."""
