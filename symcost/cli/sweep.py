@@ -100,12 +100,15 @@ def sweep(
         raise InputError("nothing changes; give --axis, such as --axis batch=1:256:*2, or --table")
     # These load NumPy and numba, which other commands do not need.
     from symcost.render.sweep import sweep_object, sweep_sections, sweep_summary  # noqa: PLC0415
+    from symcost.render.sweep_plot import SUFFIXES, picture  # noqa: PLC0415
     from symcost.sweeps.axes import Axis  # noqa: PLC0415
     from symcost.sweeps.files.tables import read_table  # noqa: PLC0415
     from symcost.sweeps.plan import Plan  # noqa: PLC0415
     from symcost.sweeps.sweeping import run  # noqa: PLC0415
 
     if plot is not None:
+        if plot.suffix not in SUFFIXES:
+            raise InputError(f"{plot} has no known ending; allowed: FILE.svg, FILE.png")
         require_writable(plot)
         if plot.exists() and not overwrite:
             raise InputError(f"{plot} exists; --overwrite replaces it")
@@ -149,8 +152,6 @@ def sweep(
             progress=progress,
         )
     if plot is not None:
-        from symcost.render.sweep_plot import picture  # noqa: PLC0415
-
         write_all({plot: picture(run(plan), plot.suffix)})
     found = sweep_object(result)
     written = [f"wrote {path}" for path in (out, plot) if path is not None]

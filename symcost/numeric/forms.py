@@ -100,9 +100,7 @@ class Forms:
 
     def __init__(self, formulas: Mapping[str, Expr]) -> None:
         reader = _Reader()
-        self.figures = tuple(
-            reader.figure(name, sp.sympify(formula)) for name, formula in formulas.items()
-        )
+        self.figures = tuple(reader.figure(name, formula) for name, formula in formulas.items())
         self.atoms = tuple(reader.atoms)
 
 
@@ -209,17 +207,15 @@ class _Reader:
             if c.is_integer and c.is_nonnegative and any(a.is_Integer for a in c.args)
         ]
         for clamp in clamps:
-            index = sp.Dummy("index", integer=True, nonnegative=True)
-            of_index = formula.xreplace({clamp: index})
-            if of_index.free_symbols != {index}:
-                continue
             last = next(int(a) for a in clamp.args if a.is_Integer)
+            if formula.xreplace({clamp: sp.Integer(last)}).free_symbols or last > _MOST_ENTRIES:
+                continue
             entries = [
-                Evaluator({})(of_index.xreplace({index: sp.Integer(i)})) for i in range(last + 1)
+                Evaluator({})(formula.xreplace({clamp: sp.Integer(i)})) for i in range(last + 1)
             ]
             denominator = math.lcm(*(entry.denominator for entry in entries))
             table = tuple(int(entry * denominator) for entry in entries)
-            (argument,) = (_over_integers(self._read(clamp)),)
+            argument = _over_integers(self._read(clamp))
             atom = Atom(Kind.LOOKUP, self._names([argument]), (argument,), table=table)
             return self._atom(atom, times=Fraction(1, denominator))
         raise DomainError(
@@ -240,6 +236,8 @@ class _Reader:
         return {(self._numbers[key],): times}
 
 
+_MOST_ENTRIES = 1 << 16
+"""So many entries a table has at most."""
 _MOST_RESIDUES = 1 << 16
 """So many combinations of remainders are looked at; a polynomial with more counts as fractional."""
 

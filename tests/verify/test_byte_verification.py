@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from symcost.cli import main as program
-from symcost.cli.output import FILE_WIDTH, byte_tables
+from symcost.cli.output import section_tables
 from symcost.errors import InputError
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.render.byte_verification import byte_markdown, byte_sections, byte_summary
@@ -203,7 +203,7 @@ class TestGreen:
         first, second = byte_summary(found)
         assert "problems: 0 (" in first
         assert second == "1 reads and writes made wrong on purpose: 0 unnoticed"
-        assert byte_tables(found, FILE_WIDTH).renderables
+        assert section_tables(byte_sections(found), byte_summary(found)).renderables
 
 
 def twice(operation):
