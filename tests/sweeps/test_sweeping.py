@@ -241,7 +241,7 @@ def test_a_plan_goes_to_another_process():
 def test_a_cluster_gives_the_same(tmp_path):
     distributed = pytest.importorskip("dask.distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     ) as cluster:
         address = cluster.scheduler_address
         found = sweep(MODEL, GRID, METRICS, chunk=5, scheduler=address)
