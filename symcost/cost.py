@@ -96,6 +96,7 @@ METRICS: Mapping[str, str] = {
     "vector_flops": "FLOPs of everything else, at the documented cost per element",
     "bytes_read": "bytes that kernels read",
     "bytes_written": "bytes that kernels write",
+    "bytes_moved": "bytes that kernels read and write",
     "weight_bytes": "bytes of resident weights",
     "activation_bytes": "peak bytes of live activations",
     "kv_bytes": "bytes of the KV cache after the stage",

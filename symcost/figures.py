@@ -7,6 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symcost.cost import METRICS, Amount, Cost, Unit, as_rational
+from symcost.errors import InputError
+from symcost.symbols import Expr
 
 if TYPE_CHECKING:
     from symcost.numeric.compiled import Compiled
@@ -20,6 +22,40 @@ def exact(amount: Amount) -> int | str:
 def unit_of(metric: str) -> Unit:
     """What a figure is measured in, by the last of its names."""
     return Unit.FLOPS if metric.endswith("flops") else Unit.BYTES
+
+
+def cost_named(costs: Mapping[str, Cost], name: str) -> tuple[Cost, str]:
+    """The cost that `STAGE[.PART…].METRIC` speaks of, and its metric, which need not be one.
+
+    Raises
+    ------
+    InputError
+        There is no such stage or part; the message lists what there is.
+    """
+    *path, metric = name.split(".")
+    parts, cost = costs, None
+    for part in path:
+        if part not in parts:
+            raise InputError(f"metric {name!r} names {part!r}; allowed there: {', '.join(parts)}")
+        cost = parts[part]
+        parts = cost.parts
+    if cost is None:
+        raise InputError(f"metric {name!r} names no stage; allowed: {', '.join(costs)}")
+    return cost, metric
+
+
+def formula_of(costs: Mapping[str, Cost], name: str) -> Expr:
+    """The formula of `STAGE[.PART…].METRIC`, such as "prefill.decoder.flops".
+
+    Raises
+    ------
+    InputError
+        A stage, part or metric is unknown; the message lists what there is.
+    """
+    cost, metric = cost_named(costs, name)
+    if metric not in METRICS:
+        raise InputError(f"metric {name!r} ends in {metric!r}; allowed: {', '.join(METRICS)}")
+    return as_rational(cost.figure(metric))
 
 
 def compile_costs(

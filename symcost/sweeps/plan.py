@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symcost.cost import METRICS, Cost, as_rational
 from symcost.errors import InputError
+from symcost.figures import formula_of
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, published
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC
@@ -96,7 +96,7 @@ class Plan:
                 **model_options(setting),
             )
             costs = symbolic_costs(built)
-            formulas = {name: _formula(costs, name) for name in self._names}
+            formulas = {name: formula_of(costs, name) for name in self._names}
             self.formulas.append(formulas)
             self._figures.append(
                 Evaluation(Code(Forms(formulas)), self.points.ranges, real=self.rounded)
@@ -182,17 +182,3 @@ class Plan:
 def _full_names(metric: str) -> list[str]:
     """A metric with its stage; of all stages where none is named."""
     return [metric] if "." in metric else [f"{stage}.{metric}" for stage in STAGES]
-
-
-def _formula(costs: Mapping[str, Cost], name: str) -> Any:
-    """The formula of STAGE[.PART…].METRIC."""
-    *path, metric = name.split(".")
-    parts, cost = costs, None
-    for part in path:
-        if part not in parts:
-            raise InputError(f"metric {name!r} names {part!r}; allowed there: {', '.join(parts)}")
-        cost = parts[part]
-        parts = cost.parts
-    if cost is None or metric not in METRICS:
-        raise InputError(f"metric {name!r} ends in {metric!r}; allowed: {', '.join(METRICS)}")
-    return as_rational(cost.figure(metric))

@@ -17,7 +17,7 @@ LABELS = {
 SHOWN = [
     name
     for name in METRICS
-    if name not in ("flops", "activation_bytes", "gradient_bytes", "resident_bytes")
+    if name not in ("flops", "bytes_moved", "activation_bytes", "gradient_bytes", "resident_bytes")
 ]
 
 

@@ -1,0 +1,1 @@
+"""What formulas answer: devices and rooflines, limits, sensitivities, differences."""
