@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 
 from symcost import version
 from symcost.cli import options as given
+from symcost.cli.devices import devices
 from symcost.cli.options import Format
 from symcost.cli.output import (
     emit,
@@ -200,6 +201,7 @@ def formulas(
 
 
 app.command()(sweep)
+app.command()(devices)
 
 
 @app.command()

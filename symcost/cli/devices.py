@@ -1,0 +1,46 @@
+"""The command `symcost devices`, and the options that name a device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from symcost.cli import options as given
+from symcost.cli.options import Format
+from symcost.cli.output import emit, section_tables
+from symcost.insight import devices as known
+from symcost.render.devices import devices_object, devices_sections, devices_summary
+from symcost.render.sections import sections_markdown
+
+DevicesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--devices",
+        metavar="FILE",
+        help="A TOML file with devices of your own, in the form of symcost's table.",
+    ),
+]
+DeviceName = Annotated[
+    str,
+    typer.Option("--device", metavar="NAME", help="What it runs on; `symcost devices` lists them."),
+]
+
+
+def devices(
+    file: DevicesFile = None,
+    show: given.FormatOption = Format.TABLE,
+    output: given.Output = None,
+) -> None:
+    """What devices can do at most: peaks, memory, bandwidths, and where these are from."""
+    found = known.devices(file)
+    if show is Format.JSON:
+        emit(json.dumps(devices_object(found), indent=2, ensure_ascii=False) + "\n", output)
+        return
+    sections, summary = list(devices_sections(found)), list(devices_summary(found))
+    if show is Format.MARKDOWN:
+        emit(sections_markdown(sections, summary), output)
+    else:
+        emit(lambda _: section_tables(sections, summary), output)
