@@ -12,6 +12,7 @@ from symcost.cli import options as given
 from symcost.cli.options import Format
 from symcost.cli.output import emit, section_tables
 from symcost.insight import devices as known
+from symcost.insight.devices import NUMBER_TYPES
 from symcost.render.devices import devices_object, devices_sections, devices_summary
 from symcost.render.sections import sections_markdown
 
@@ -23,9 +24,22 @@ DevicesFile = Annotated[
         help="A TOML file with devices of your own, in the form of symcost's table.",
     ),
 ]
-DeviceName = Annotated[
-    str,
+DeviceOrNone = Annotated[
+    str | None,
     typer.Option("--device", metavar="NAME", help="What it runs on; `symcost devices` lists them."),
+]
+NumberType = Annotated[
+    str,
+    typer.Option(
+        "--type", metavar="NAME", help=f"What matrix units compute in: {', '.join(NUMBER_TYPES)}."
+    ),
+]
+EfficiencyOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SHARE|NAME=SHARE,…",
+        help="The share of peaks that is reached, such as 0.7 or matrix=0.6,memory=0.8. Best: 1.",
+    ),
 ]
 
 

@@ -24,6 +24,7 @@ from symcost.cli.output import (
     section_tables,
     verification_table,
 )
+from symcost.cli.solve import solve
 from symcost.cli.sweep import sweep
 from symcost.errors import InputError, SymcostError
 from symcost.execution import Execution
@@ -201,6 +202,7 @@ def formulas(
 
 
 app.command()(sweep)
+app.command()(solve)
 app.command()(devices)
 
 

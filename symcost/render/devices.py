@@ -55,7 +55,7 @@ def devices_sections(devices: Mapping[str, Device]) -> Iterator[Section]:
                 _shown(device.memory, "B"),
                 _shown(device.memory_bandwidth, "B/s"),
                 _shown(device.link_bandwidth, "B/s"),
-                _shown(_ridge(device)),
+                _NONE if (ridge := _ridge(device)) is None else f"{float(ridge):.4g}",
             )
             for name, device in devices.items()
         ],
