@@ -24,6 +24,7 @@ from symcost.cli.output import (
     section_tables,
     verification_table,
 )
+from symcost.cli.roofline import roofline
 from symcost.cli.solve import solve
 from symcost.cli.sweep import sweep
 from symcost.errors import InputError, SymcostError
@@ -203,6 +204,7 @@ def formulas(
 
 app.command()(sweep)
 app.command()(solve)
+app.command()(roofline)
 app.command()(devices)
 
 

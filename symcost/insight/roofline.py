@@ -76,6 +76,11 @@ class Efficiency:
             given[name] = share(written)
         return cls(**given)
 
+    def of(self, resource: Resource) -> Fraction:
+        """The share of an engine."""
+        share: Fraction = getattr(self, resource)
+        return share
+
     def __str__(self) -> str:
         shares = {field.name: getattr(self, field.name) for field in fields(self)}
         if len(set(shares.values())) == 1:
@@ -103,7 +108,7 @@ def rates(
         Resource.LINK: device.link_bandwidth,
     }
     return {
-        resource: peak * getattr(efficiency, resource)
+        resource: peak * efficiency.of(resource)
         for resource, peak in peaks.items()
         if peak is not None
     }
@@ -177,18 +182,18 @@ def _added(
     return {r: one.get(r, Fraction()) + other.get(r, Fraction()) for r in {**one, **other}}
 
 
-def timing(groups: Iterable[Mapping[Resource, Expr]], rate: Rates) -> Timing:
+def timing(groups: Iterable[Mapping[Resource, Fraction]], rate: Rates) -> Timing:
     """The time of groups of work, one after the other, each as long as its slowest engine.
 
     Parameters
     ----------
-    groups : iterable of mapping of Resource to sympy.Rational
+    groups : iterable of mapping of Resource to Fraction
         What each group asks of the engines.
     """
     busy = dict.fromkeys(rate, Fraction())
     bound_by = dict.fromkeys(rate, Fraction())
     for group in groups:
-        took = {r: Fraction(int(a.p), int(a.q)) / rate[r] for r, a in group.items() if r in rate}
+        took = {r: amount / rate[r] for r, amount in group.items() if r in rate}
         for resource, value in took.items():
             busy[resource] += value
         slowest = max(took, key=lambda resource: took[resource])
@@ -200,7 +205,7 @@ _RESOURCES = {MACS: (Resource.MATRIX, 2), VECTOR_FLOPS: (Resource.VECTOR, 1)}
 
 
 def grouped(cost: Cost, key: Callable[[str], str]) -> list[dict[Resource, Expr]]:
-    """What a cost in numbers asks of the engines, by groups of module paths."""
+    """What a cost asks of the engines, by groups of module paths."""
     found: dict[str, dict[Resource, Expr]] = {}
     for entry in cost.entries:
         if isinstance(entry.resource, Traffic):

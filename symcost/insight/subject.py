@@ -175,7 +175,7 @@ class Subject:
         return formula.xreplace(numbers), dimension
 
     def _named(self, name: str, rate: Rates | None) -> tuple[Expr, Dimension]:
-        cost, metric = self._cost(f"{_SHORT[name]}.time" if name in _SHORT else name)
+        cost, metric = self._cost(f"{SHORT[name]}.time" if name in SHORT else name)
         if metric not in TIMES:
             if metric not in METRICS:
                 allowed = ", ".join((*METRICS, *TIMES))
@@ -200,7 +200,7 @@ class Subject:
         return Cost(tuple(e for e in cost.entries if (e.path in inside) is wanted)), metric
 
 
-_SHORT = {"ttft": "prefill", "tpot": "decode"}
+SHORT = {"ttft": "prefill", "tpot": "decode"}
 """The time to the first token, and that for each token behind it."""
 
 
