@@ -18,7 +18,7 @@ from symcost.errors import DomainError
 from symcost.exact import Evaluator
 from symcost.symbols import Expr, info_of
 
-_MOST_RANGES = 20_000
+_MOST_RANGES = 4000
 """Ranges after which a chart is given up."""
 
 _FARTHEST = 2**200
@@ -85,7 +85,7 @@ class _Search:
     def __init__(self, formula: Expr, symbol: sp.Symbol) -> None:
         self._formula, self._symbol = formula, symbol
         self._step = info_of(symbol).multiple_of
-        (self._everywhere,) = regions_of([formula + symbol]).values()
+        (self._everywhere,) = regions_of([formula, symbol]).values()
 
     def chart(self, first: int, last: int | None) -> Chart:
         runs: list[Run] = []
