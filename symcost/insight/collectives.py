@@ -31,7 +31,11 @@ class AllReduce(StrEnum):
 
     RING = "ring"
     TREE = "tree"
-    """The double binary tree."""
+
+    @property
+    def told(self) -> str:
+        """What a reader calls it."""
+        return "double binary tree" if self is AllReduce.TREE else self.value
 
 
 def sent_bytes(collective: Collective, algorithm: AllReduce) -> Amount:

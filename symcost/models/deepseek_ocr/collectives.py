@@ -80,9 +80,7 @@ def of_decoder(config: DecoderConfig, parallel: Parallel) -> Iterator[Collective
         if first >= config.dense_layers:
             for name in ("dispatch", "combine"):
                 path = f"{layers}.mlp.experts.{name}"
-                yield from _among(
-                    parallel.expert, path, CollectiveKind.ALL_TO_ALL, count, rows
-                )
+                yield from _among(parallel.expert, path, CollectiveKind.ALL_TO_ALL, count, rows)
         yield from _among(tensor, f"{layers}.mlp", CollectiveKind.ALL_REDUCE, count, hidden)
 
 

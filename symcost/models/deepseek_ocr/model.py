@@ -165,9 +165,7 @@ class DeepseekOCRModel:
             prefill_decoder=seen,
             step_decoder=text,
             num_decoder_layers=1,
-            head_layer=GraphLayer(
-                head(config.decoder, parallel, last_only=last_only), how.decoder
-            ),
+            head_layer=GraphLayer(head(config.decoder, parallel, last_only=last_only), how.decoder),
             widths=Widths() if widths is None else widths,
             image_tokens=0 if views is None else views.image_tokens,
             decoder_config=config.decoder,
@@ -324,7 +322,9 @@ class DeepseekOCRModel:
             vision = parts["vision"]
             return StageCost(vision.entries, vision.parts)
         parts["decoder"] = self._num_decoder_layers * parts["decoder"]
-        rest = {part: self._bound(cost, bindings) for part, cost in parts.items() if part != "vision"}
+        rest = {
+            part: self._bound(cost, bindings) for part, cost in parts.items() if part != "vision"
+        }
         return StageCost.together(**(parts | rest))
 
     def _bound(self, cost: Cost, bindings: Mapping[sp.Symbol, Number | Expr]) -> Cost:
