@@ -160,7 +160,7 @@ class Report:
                 f"a page: {w['image_tokens']} tokens ({w['vision_tokens']} without newlines and "
                 f"separator), {human(page['flops'], 'FLOPs')} and "
                 f"{human(page['bytes_moved'], 'B')} moved in vision, "
-                f"{human(page['kv_bytes'], 'B')} of cache"
+                f"{human(page['kv_bytes'], 'B')} of cache{' on a device' if self.is_spread else ''}"
             )
 
     def exchange_notes(self) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""What devices exchange: the collectives of each part, with the bytes that they work on."""
+"""What devices exchange: the collectives of each part, with the bytes that they work on.
+
+Counted are activations. The numbers and weights of experts that go with a row are not.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,9 @@ class Parallel:
     * Pages are spread over all devices, with the whole vision tower on each (data parallel vision,
       as of vLLM's mm-encoder-tp-mode).
 
-    What does not divide is rounded up: figures are those of the device with most.
+    What does not divide is rounded up: figures are those of the device with most. Collectives run
+    between its operators (`symcost.models.deepseek_ocr.collectives`); buffers of theirs, such as
+    the gathered logits, and what they move in the memory of a device are in no figure.
 
     Parameters
     ----------
