@@ -314,18 +314,17 @@ class DeepseekOCRModel:
         return layers
 
     def _cost(self, parts: dict[str, Cost]) -> StageCost:
-        bindings = self._bindings
-        if "vision" in parts:
-            pages = self._parallel.pages(self._batch)
-            parts["vision"] = self._bound(parts["vision"], {**bindings, B: pages})
-        if self._stage is Stage.VISION:
-            vision = parts["vision"]
-            return StageCost(vision.entries, vision.parts)
-        parts["decoder"] = self._num_decoder_layers * parts["decoder"]
-        rest = {
-            part: self._bound(cost, bindings) for part, cost in parts.items() if part != "vision"
+        if "decoder" in parts:
+            parts["decoder"] = self._num_decoder_layers * parts["decoder"]
+        sizes = self._bindings
+        of_vision = sizes | {B: self._parallel.pages(self._batch)}
+        bound = {
+            part: self._bound(cost, of_vision if part == "vision" else sizes)
+            for part, cost in parts.items()
         }
-        return StageCost.together(**(parts | rest))
+        if self._stage is Stage.VISION:
+            return StageCost(bound["vision"].entries, bound["vision"].parts)
+        return StageCost.together(**bound)
 
     def _bound(self, cost: Cost, bindings: Mapping[sp.Symbol, Number | Expr]) -> Cost:
         if self._widths.parts:
