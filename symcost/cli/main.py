@@ -34,10 +34,12 @@ from symcost.models import require_model
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import (
     Workload,
+    collectives_of,
     costs_of,
     experts_of,
     stage_costs,
@@ -97,6 +99,7 @@ def report(
     lm_head: given.LmHead = given.Head.ALL,
     width: given.Width = "weights=2,activations=2,kv=2",
     experts: given.Experts = Assumption.EXPECTED.value,
+    parallel: given.Parallel = str(ONE_DEVICE),
     backward: Annotated[
         bool, typer.Option("--backward", help="The backward pass of vision and prefill instead.")
     ] = False,
@@ -122,6 +125,7 @@ def report(
         raise InputError("--backward excludes --cached and --new-tokens; no step has one")
     widths = Widths.parse(width)
     routing = Routing.parse(experts)
+    spread = Parallel.parse(parallel)
 
     def under(executions: Executions) -> Report:
         def build(views: Views | None) -> DeepseekOCRModel:
@@ -134,6 +138,7 @@ def report(
                 widths=widths,
                 routing=routing,
                 config=config,
+                parallel=spread,
             )
 
         asked = (model, reference, str(executions), workload.as_dict())
@@ -144,7 +149,12 @@ def report(
             return Report(*asked, stages, {"assumed": str(routing), **touched})
         costs = costs_of(build, workload)
         return Report(
-            *asked, costs.stages, {"assumed": str(routing), **costs.experts}, costs.generation
+            *asked,
+            costs.stages,
+            {"assumed": str(routing), **costs.experts},
+            costs.generation,
+            spread,
+            collectives_of(build, workload),
         )
 
     result: Report | Comparison

@@ -14,6 +14,8 @@ from symcost.models.deepseek_ocr.config import from_file
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import MODES, Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE
+from symcost.models.deepseek_ocr.parallel import Parallel as Spread
 from symcost.models.deepseek_ocr.reference import REFERENCES
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
@@ -82,6 +84,14 @@ _EXPERTS = typer.Option(
 )
 Experts = Annotated[str, _EXPERTS]
 ExpertsOrNone = Annotated[str | None, _EXPERTS]
+Parallel = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME=DEVICES,…",
+        help="Devices that share the work: tensor (layers), data (the batch), expert (replicas "
+        "that share the experts), such as tensor=2,expert=4,data=4. Figures are those of one.",
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(help="A Hugging Face config.json of the family instead of the published one."),
@@ -145,6 +155,7 @@ def model(
     widths: Widths,
     routing: Routing,
     config: Path | None,
+    parallel: Spread = ONE_DEVICE,
 ) -> DeepseekOCRModel:
     """The model that the options describe."""
     return load(
@@ -156,4 +167,5 @@ def model(
         lm_head=lm_head.value,
         widths=widths,
         routing=routing,
+        parallel=parallel,
     )
