@@ -12,6 +12,7 @@ from symcost.cli import options as given
 from symcost.cli.options import Format
 from symcost.cli.output import emit, section_tables
 from symcost.insight import devices as known
+from symcost.insight.collectives import AllReduce
 from symcost.insight.devices import NUMBER_TYPES
 from symcost.render.devices import devices_object, devices_sections, devices_summary
 from symcost.render.sections import sections_markdown
@@ -40,6 +41,10 @@ EfficiencyOption = Annotated[
         metavar="SHARE|NAME=SHARE,…",
         help="The share of peaks that is reached, such as 0.7 or matrix=0.6,memory=0.8. Best: 1.",
     ),
+]
+AllReduceOption = Annotated[
+    AllReduce,
+    typer.Option(help="How several devices make sums, with --parallel: ring or tree."),
 ]
 
 

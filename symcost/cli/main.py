@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from symcost.cli.output import (
     section_tables,
     verification_table,
 )
+from symcost.cli.request import Request, with_request
 from symcost.cli.roofline import roofline
 from symcost.cli.solve import solve
 from symcost.cli.sweep import sweep
@@ -32,13 +34,10 @@ from symcost.execution import Execution
 from symcost.files import require_writable, write_all
 from symcost.models import require_model
 from symcost.models.deepseek_ocr.executions import Executions
-from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
-from symcost.models.deepseek_ocr.model import DeepseekOCRModel
-from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
-from symcost.models.deepseek_ocr.routing import Assumption, Routing
+from symcost.models.deepseek_ocr.geometry import SYMBOLIC
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import (
-    Workload,
     collectives_of,
     costs_of,
     experts_of,
@@ -81,67 +80,24 @@ def program(
 
 
 @app.command()
+@with_request()
 def report(
-    model: given.Model,
-    mode: given.Mode = None,
-    image: given.Image = None,
-    base_size: given.BaseSize = None,
-    tile_size: given.TileSize = None,
-    crop_grid: given.CropGrid = None,
-    no_image: given.NoImage = False,
-    batch: given.Batch = None,
-    prompt_tokens: given.PromptTokens = None,
-    context_len: given.ContextLen = None,
-    cached: given.Cached = None,
-    new_tokens: given.NewTokens = None,
-    reference: given.Reference = "vendor",
+    request: Request,
     execution: given.ExecutionOrAll = Execution.EAGER.value,
-    lm_head: given.LmHead = given.Head.ALL,
-    width: given.Width = "weights=2,activations=2,kv=2",
-    experts: given.Experts = Assumption.EXPECTED.value,
-    parallel: given.Parallel = str(ONE_DEVICE),
     backward: Annotated[
         bool, typer.Option("--backward", help="The backward pass of vision and prefill instead.")
     ] = False,
-    config: given.Config = None,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
 ) -> None:
     """Costs of one workload, by stage and part: an A4 page at 200 dpi unless told otherwise."""
-    workload = Workload.from_options(
-        mode=mode,
-        image=image,
-        base_size=base_size,
-        tile_size=tile_size,
-        crop_grid=crop_grid,
-        no_image=no_image,
-        batch=batch,
-        prompt_tokens=prompt_tokens,
-        context_len=context_len,
-        cached=cached,
-        new_tokens=new_tokens,
-    )
-    if backward and (cached is not None or new_tokens is not None):
+    if backward and (request.sizes["cached"], request.sizes["new_tokens"]) != (None, 1):
         raise InputError("--backward excludes --cached and --new-tokens; no step has one")
-    widths = Widths.parse(width)
-    routing = Routing.parse(experts)
-    spread = Parallel.parse(parallel)
+    workload, routing, spread = request.workload(), request.routing, request.parallel
 
     def under(executions: Executions) -> Report:
-        def build(views: Views | None) -> DeepseekOCRModel:
-            return given.model(
-                model,
-                views=views,
-                reference=reference,
-                execution=executions,
-                lm_head=lm_head,
-                widths=widths,
-                routing=routing,
-                config=config,
-                parallel=spread,
-            )
-
-        asked = (model, reference, str(executions), workload.as_dict())
+        build = replace(request, executions=executions).build
+        asked = (request.model, request.reference, str(executions), workload.as_dict())
         if backward:
             stages = stage_costs(build, workload, backward=True)
             touched = experts_of(build, workload)

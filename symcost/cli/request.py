@@ -6,17 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Signature, signature
-from pathlib import Path
 from typing import Any
 
 from symcost.cli import options as given
 from symcost.execution import Execution
+from symcost.insight.collectives import AllReduce
 from symcost.insight.subject import Subject
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, from_file
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import Views
 from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload
@@ -32,6 +33,7 @@ class Request:
     lm_head: given.Head
     widths: Widths
     routing: Routing
+    parallel: Parallel
     config: DeepseekOCRConfig | None
     sizes: dict[str, Any]
 
@@ -46,13 +48,14 @@ class Request:
             lm_head=self.lm_head.value,
             widths=self.widths,
             routing=self.routing,
+            parallel=self.parallel,
         )
 
     def workload(self, **changed: Any) -> Workload:
         """The workload, with some options changed."""
         return Workload.from_options(**{**self.sizes, **changed})
 
-    def subject(self, opened: str = "") -> Subject:
+    def subject(self, opened: str, all_reduce: AllReduce) -> Subject:
         """What is asked about, with one size left open."""
         return Subject(
             self.build,
@@ -62,6 +65,7 @@ class Request:
             lambda mode: self.workload(
                 mode=mode, base_size=None, tile_size=None, crop_grid=None, context_len=None
             ),
+            all_reduce,
         )
 
     @property
@@ -72,6 +76,7 @@ class Request:
             "reference": self.reference,
             "execution": str(self.executions),
             "lm_head": self.lm_head.value,
+            "parallel": str(self.parallel),
             "workload": self.workload().as_dict(),
         }
 
@@ -88,12 +93,13 @@ def request(
     prompt_tokens: given.PromptTokens = None,
     context_len: given.ContextLen = None,
     cached: given.Cached = None,
-    new_tokens: given.NewTokens = None,
+    new_tokens: given.NewTokens = 1,
     reference: given.Reference = "vendor",
     execution: given.ExecutionOption = Execution.EAGER.value,
     lm_head: given.LmHead = given.Head.ALL,
     width: given.Width = "weights=2,activations=2,kv=2",
     experts: given.Experts = Assumption.EXPECTED.value,
+    parallel: given.Parallel = str(ONE_DEVICE),
     config: given.Config = None,
 ) -> Request:
     """What the options describe; illegal ones are refused."""
@@ -117,7 +123,8 @@ def request(
         lm_head,
         Widths.parse(width),
         Routing.parse(experts),
-        None if config is None else from_file(Path(config)),
+        Parallel.parse(parallel),
+        None if config is None else from_file(config),
         sizes,
     )
     asked.workload()
@@ -126,6 +133,8 @@ def request(
 
 def with_request(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of a request; it is called with the request and its own options.
+
+    An option of its own takes the place of one of the request, which then has its default.
 
     Parameters
     ----------
@@ -137,13 +146,15 @@ def with_request(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         _, *own = signature(command, eval_str=True).parameters.values()
+        names = {p.name for p in own}
+        others = [p for p in (model, *shared) if p.name not in names]
 
         @wraps(command)
         def run(**values: Any) -> None:
-            asked = request(**{p.name: values.pop(p.name) for p in (model, *shared)})
+            asked = request(**{p.name: values.pop(p.name) for p in others})
             command(asked, **values)
 
-        every = sorted((model, *own, *shared), key=lambda p: p.default is not Signature.empty)
+        every = (model, *own, *others[1:])
         run.__signature__ = Signature(every)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in every}
         return run

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from symcost.cli import options as given
-from symcost.cli.devices import DevicesFile, EfficiencyOption, NumberType
+from symcost.cli.devices import AllReduceOption, DevicesFile, EfficiencyOption, NumberType
 from symcost.cli.options import Format
 from symcost.cli.output import emit, section_tables
 from symcost.cli.request import Request, with_request
 from symcost.errors import DomainError, InputError
 from symcost.execution import Execution
 from symcost.insight import devices as known
+from symcost.insight.collectives import AllReduce
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.latency import Rooflines, needed
 from symcost.insight.roofline import Efficiency, Granularity
@@ -53,6 +54,7 @@ def roofline(
         str | None,
         typer.Option(metavar="TIME", help="The peaks that this time per output token needs: 20ms."),
     ] = None,
+    all_reduce: AllReduceOption = AllReduce.RING,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
 ) -> None:
@@ -63,7 +65,7 @@ def roofline(
         for name, text in (("ttft", target_ttft), ("tpot", target_tpot))
         if text is not None
     }
-    rooflines = Rooflines(request.subject("batch"), granularity)
+    rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
     batch = request.workload().batch
 
     def answer(chosen: Device) -> Answer:

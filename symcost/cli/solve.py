@@ -8,12 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from symcost.cli import options as given
-from symcost.cli.devices import DeviceOrNone, DevicesFile, EfficiencyOption, NumberType
+from symcost.cli.devices import (
+    AllReduceOption,
+    DeviceOrNone,
+    DevicesFile,
+    EfficiencyOption,
+    NumberType,
+)
 from symcost.cli.options import Format
 from symcost.cli.output import emit, section_tables
 from symcost.cli.request import Request, with_request
 from symcost.errors import InputError
 from symcost.execution import Execution
+from symcost.insight.collectives import AllReduce
 from symcost.insight.conditions import parse_condition
 from symcost.insight.devices import DEFAULT_TYPE, device_named
 from symcost.insight.grids import solve_grids
@@ -37,7 +44,7 @@ def solve(
     condition: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="['FIGURE OP FIGURE|QUANTITY']…",
+            metavar="[CONDITION]…",
             help="What is to hold: 'generation.resident_bytes <= 80GB', 'tpot <= 20ms', "
             "'decode.compute_time >= decode.memory_time', "
             "'prefill.decoder.attention.flops >= prefill.decoder.rest.flops', "
@@ -54,6 +61,7 @@ def solve(
     devices: DevicesFile = None,
     number_type: NumberType = DEFAULT_TYPE,
     efficiency: EfficiencyOption = "1",
+    all_reduce: AllReduceOption = AllReduce.RING,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
 ) -> None:
@@ -70,7 +78,7 @@ def solve(
             "nothing to solve; give a condition, such as 'generation.resident_bytes <= 80GB', or "
             "a device, such as --device H100-SXM"
         )
-    subject = request.subject(opened)
+    subject = request.subject(opened, all_reduce)
     conditions = [parse_condition(text, subject, rate) for text in texts]
     found: dict[str, Any]
     if opened == CROPS:

@@ -15,7 +15,6 @@ from symcost.insight.roofline import (
     Granularity,
     Resource,
     Timing,
-    demands,
     grouped,
     rates,
     timing,
@@ -125,17 +124,15 @@ class Rooflines:
         self._costs: dict[tuple[str, ...], Cost] = {}
         for stage in ("vision", "prefill", "decode"):
             self._costs |= dict(_named((stage,), subject.costs[stage]))
-        self._groups = {name: self._grouped(name, cost) for name, cost in self._costs.items()}
-        self._together = [demands(subject.costs["generation"])]
+        self._groups = {name: self._grouped(name[0], cost) for name, cost in self._costs.items()}
+        self._together = [subject.demands("generation", subject.costs["generation"])]
         self._resident = subject.figure("generation.resident_bytes")[0]
 
-    def _grouped(self, name: tuple[str, ...], cost: Cost) -> Groups:
+    def _grouped(self, stage: str, cost: Cost) -> Groups:
         if self._granularity is Granularity.STAGE:
-            return [self._demands(name, cost)]
-        return grouped(cost, self._subject.kernel_of)
-
-    def _demands(self, name: tuple[str, ...], cost: Cost) -> dict[Resource, Expr]:  # noqa: ARG002
-        return demands(cost)
+            return [self._subject.demands(stage, cost)]
+        links = [{Resource.LINK: sent} for sent in self._subject.sent(stage, cost)]
+        return grouped(cost, self._subject.kernel_of) + links
 
     def at(
         self,
@@ -182,7 +179,7 @@ class Rooflines:
         stage = SHORT[target]
         evaluator = Evaluator({**self._subject.bindings, B: batch})
         count = 1 if target == "ttft" else self._subject.workload.new_tokens
-        found = self._demands((stage,), self._subject.costs[stage])
+        found = self._subject.demands(stage, self._subject.costs[stage])
         return {resource: Fraction(evaluator(amount)) / count for resource, amount in found.items()}
 
     def largest_batch(self, device: Device) -> Solution:

@@ -16,13 +16,20 @@ from symcost.exact import Number
 from symcost.execution import kernels
 from symcost.figures import cost_named, unit_of
 from symcost.graph import Graph
+from symcost.insight.collectives import AllReduce, sent_bytes
 from symcost.insight.roofline import Rates, Resource, demands, seconds
 from symcost.insight.solving import Unknown
 from symcost.insight.units import Dimension
 from symcost.layers.kernels import BIASED_FLASH_ATTENTION, FLASH_ATTENTION
+from symcost.models.deepseek_ocr.collectives import Collective
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import Views
-from symcost.models.deepseek_ocr.workload import Build, Workload, symbolic_costs
+from symcost.models.deepseek_ocr.workload import (
+    Build,
+    Workload,
+    symbolic_collectives,
+    symbolic_costs,
+)
 from symcost.peaks import largest
 from symcost.stages import SyntheticKVCache
 from symcost.symbols import B, Expr, I_g, I_t, K, S, T, n_h, n_w
@@ -74,6 +81,8 @@ class Subject:
         The size that is: one of SIZES, or "crops"; none unless given.
     of_mode : callable, optional
         The workload in another mode, for figures such as "large:vision.flops".
+    all_reduce : AllReduce
+        How devices make sums.
     """
 
     def __init__(
@@ -83,7 +92,9 @@ class Subject:
         workload: Workload,
         opened: str = "",
         of_mode: Callable[[str], Workload] | None = None,
+        all_reduce: AllReduce = AllReduce.RING,
     ) -> None:
+        self._all_reduce = all_reduce
         self._build, self._executions, self._opened = build, executions, opened
         self._of_mode = of_mode
         self.workload = workload
@@ -140,6 +151,24 @@ class Subject:
         """The first operator of the kernel in which an operator runs."""
         return self._groups[0][path]
 
+    @cached_property
+    def collectives(self) -> dict[str, tuple[Collective, ...]]:
+        """What a device exchanges with others, by stage, as formulas."""
+        return symbolic_collectives(self._model)
+
+    def sent(self, stage: str, cost: Cost) -> list[Expr]:
+        """The bytes that a device sends in each collective behind a module of a stage's cost."""
+        return [
+            as_rational(sent_bytes(collective, self._all_reduce))
+            for collective in self.collectives[stage]
+            if cost.at(collective.path).entries
+        ]
+
+    def demands(self, stage: str, cost: Cost) -> dict[Resource, Expr]:
+        """What a stage, or a part of one, asks of the engines of a device."""
+        sent = self.sent(stage, cost)
+        return demands(cost) | ({Resource.LINK: sp.Add(*sent)} if sent else {})
+
     def figure(self, name: str, rate: Rates | None = None) -> tuple[Expr, Dimension]:
         """The formula of a figure, in what is open and what is bound.
 
@@ -169,7 +198,13 @@ class Subject:
         if self._opened == "context_len":
             raise InputError(f"{mode}:{name} has a context of its own; open another size")
         shared = self._opened if self._opened in {"batch", "cached", "new_tokens"} else ""
-        other = Subject(self._build, self._executions, self._of_mode(mode), shared)
+        other = Subject(
+            self._build,
+            self._executions,
+            self._of_mode(mode),
+            shared,
+            all_reduce=self._all_reduce,
+        )
         formula, dimension = other.figure(name, rate)
         numbers = {symbol: as_rational(value) for symbol, value in other.bindings.items()}
         return formula.xreplace(numbers), dimension
@@ -185,8 +220,22 @@ class Subject:
             return as_rational(cost.figure(metric)), dimension
         if rate is None:
             raise InputError(f"{name} is a time; give a device, such as --device H100-SXM")
-        formula = _time(cost, TIMES[metric], rate, name)
+        stage = SHORT.get(name, name.partition(".")[0])
+        formula = self._time(stage, cost, TIMES[metric], rate, name)
         return formula / T if name == "tpot" else formula, Dimension.SECONDS
+
+    def _time(
+        self, stage: str, cost: Cost, engines: Sequence[Resource], rate: Rates, name: str
+    ) -> Expr:
+        """The time of the slowest of some engines; of what follows each other, together."""
+        if isinstance(cost, SequenceCost):
+            parts = cost.parts.items()
+            return sp.Add(*(self._time(of, part, engines, rate, name) for of, part in parts))
+        took = seconds(self.demands(stage, cost), rate)
+        found = [took[engine] for engine in engines if engine in took]
+        if not found:
+            raise InputError(f"{name} asks for a peak that the device does not state")
+        return largest(found)
 
     def _cost(self, name: str) -> tuple[Cost, str]:
         """The cost that a figure is of, or the share of it that is attention or is not."""
@@ -202,17 +251,6 @@ class Subject:
 
 SHORT = {"ttft": "prefill", "tpot": "decode"}
 """The time to the first token, and that for each token behind it."""
-
-
-def _time(cost: Cost, engines: Sequence[Resource], rate: Rates, name: str) -> Expr:
-    """The time of the slowest of some engines; of what follows each other, together."""
-    if isinstance(cost, SequenceCost):
-        return sp.Add(*(_time(part, engines, rate, name) for part in cost.parts.values()))
-    took = seconds(demands(cost), rate)
-    found = [took[engine] for engine in engines if engine in took]
-    if not found:
-        raise InputError(f"{name} asks for a peak that the device does not state")
-    return largest(found)
 
 
 def _opened(workload: Workload, name: str) -> tuple[Views | None, dict[sp.Symbol, Expr]]:
