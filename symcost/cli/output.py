@@ -101,9 +101,9 @@ def verification_table(found: Mapping[str, Any], width: int) -> Group:
     return Group(table, *map(Text, verification_summary(found)))
 
 
-def section_tables(sections: Iterable[Section], summary: Iterable[str]) -> Group:
-    """Tables with headings, and what came out."""
-    shown: list[RenderableType] = []
+def section_tables(sections: Iterable[Section], summary: Iterable[str], title: str = "") -> Group:
+    """Tables with headings, what was asked before them if told, and what came out behind them."""
+    shown: list[RenderableType] = [Text(title)] if title else []
     for section in sections:
         table = Table()
         for index, column in enumerate(section.columns):

@@ -11,7 +11,7 @@ from typing import Any
 from symcost.cli import options as given
 from symcost.execution import Execution
 from symcost.insight.collectives import AllReduce
-from symcost.insight.subject import Subject
+from symcost.insight.subject import CROPS, Subject
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, from_file
 from symcost.models.deepseek_ocr.executions import Executions
@@ -21,6 +21,7 @@ from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload
+from symcost.render.report import asked, lengths
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,25 @@ class Request:
             all_reduce,
         )
 
+    def title(self, opened: str = "") -> str:
+        """What is asked about, in a line or two, with a question mark for what is open."""
+        w: dict[str, Any] = self.workload().as_dict()
+        follows = w["cached"] == w["context_len"]
+        if opened == CROPS:
+            w |= {"crop_grid": "??", "crops": 1}
+        elif opened:
+            w[opened] = "?"
+        if opened in {CROPS, "base_size", "tile_size"}:
+            w |= {"image_tokens": "?", "context_len": "?"}
+        if follows and w["context_len"] == "?":
+            w["cached"] = "?"
+        head = "the last token" if self.lm_head is given.Head.LAST else "all tokens"
+        how = f"{self.model} ({self.reference}, {self.executions}, head on {head})"
+        return asked(how, w, self.parallel) + lengths(w)
+
     @property
     def told(self) -> dict[str, Any]:
-        """What is assumed, as JSON shows it."""
+        """What is asked about, as JSON shows it."""
         return {
             "model": self.model,
             "reference": self.reference,
@@ -116,7 +133,7 @@ def request(
         "cached": cached,
         "new_tokens": new_tokens,
     }
-    asked = Request(
+    found = Request(
         model,
         reference,
         Executions.parse(execution),
@@ -127,8 +144,8 @@ def request(
         None if config is None else from_file(config),
         sizes,
     )
-    asked.workload()
-    return asked
+    found.workload()
+    return found
 
 
 def with_request(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -151,8 +168,7 @@ def with_request(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..
 
         @wraps(command)
         def run(**values: Any) -> None:
-            asked = request(**{p.name: values.pop(p.name) for p in others})
-            command(asked, **values)
+            command(request(**{p.name: values.pop(p.name) for p in others}), **values)
 
         every = (model, *own, *others[1:])
         run.__signature__ = Signature(every)  # type: ignore[attr-defined]

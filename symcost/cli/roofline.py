@@ -19,7 +19,7 @@ from symcost.insight import devices as known
 from symcost.insight.collectives import AllReduce
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.latency import Rooflines, needed
-from symcost.insight.roofline import Efficiency, Granularity
+from symcost.insight.roofline import AT_BEST, Efficiency, Granularity
 from symcost.insight.subject import ANSWER
 from symcost.insight.units import Dimension, parse_as
 from symcost.render.latency import Answer, latency_object, latency_sections, latency_summary
@@ -68,7 +68,7 @@ def roofline(
     rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
     batch = request.workload().batch
 
-    def answer(chosen: Device) -> Answer:
+    def answer(chosen: Device, shares: Efficiency) -> Answer:
         asked = rooflines.at(chosen, batch, number_type, shares)
         needs = needed(rooflines, targets, batch, shares)
         try:
@@ -83,23 +83,27 @@ def roofline(
     names = device or [name for name, d in table.items() if number_type in d.matrix]
     if not names:
         raise InputError(f"no device states a matrix peak for {number_type!r}")
-    answers = [answer(known.device_named(name, devices)) for name in names]
+    chosen = [known.device_named(name, devices) for name in names]
+    answers = [answer(each, shares) for each in chosen]
+    best = [answer(each, AT_BEST) for each in chosen] if shares != AT_BEST else []
+    title = request.title()
     if show is Format.JSON:
         found = {
             **request.told,
             "granularity": granularity.value,
             "efficiency": str(shares),
             "devices": [latency_object(a) for a in answers],
+            "at_best": [latency_object(a) for a in best or answers],
         }
         emit(json.dumps(found, indent=1) + "\n", output)
         return
     pages = request.workload().views is not None
-    sections = list(latency_sections(answers, pages=pages, lines=device is not None))
-    summary = list(latency_summary(answers, granularity, shares))
+    sections = list(latency_sections(answers, best, shares, lines=device is not None))
+    summary = list(latency_summary(answers, granularity, pages=pages))
     if show is Format.MARKDOWN:
-        emit(sections_markdown(sections, summary), output)
+        emit(sections_markdown(sections, summary, title), output)
     else:
-        emit(lambda _: section_tables(sections, summary), output)
+        emit(lambda _: section_tables(sections, summary, title), output)
 
 
 def _target(name: str, text: str) -> Fraction:

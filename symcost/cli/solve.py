@@ -68,10 +68,10 @@ def solve(
     """Exactly which batches, lengths, sides or crops meet conditions, with the limit's formula."""
     if opened not in (*SIZES, CROPS):
         raise InputError(f"for is {opened!r}; allowed: {', '.join((*SIZES, CROPS))}")
-    rate, texts = None, list(condition or ())
-    if device is not None:
-        chosen = device_named(device, devices)
-        rate = rates(chosen, number_type, Efficiency.parse(efficiency))
+    texts, shares = list(condition or ()), Efficiency.parse(efficiency)
+    chosen = None if device is None else device_named(device, devices)
+    rate = None if chosen is None else rates(chosen, number_type, shares)
+    if chosen is not None:
         texts = texts or [f"generation.resident_bytes <= {chosen.memory / 10**9}GB"]
     if not texts:
         raise InputError(
@@ -89,10 +89,13 @@ def solve(
         solution = solved(conditions, subject.unknown, subject.bindings)
         found = solution_object(solution)
         sections, summary = list(solution_sections(solution)), list(solution_summary(solution))
+    if chosen is not None and chosen.vector is None:
+        summary.append(f"{chosen.name} states no vector peak; vector work is in no time")
+    title = request.title(opened)
     if show is Format.JSON:
         found = {**request.told, "device": device, "conditions": texts, **found}
         emit(json.dumps(found, indent=1) + "\n", output)
     elif show is Format.MARKDOWN:
-        emit(sections_markdown(sections, summary), output)
+        emit(sections_markdown(sections, summary, title), output)
     else:
-        emit(lambda _: section_tables(sections, summary), output)
+        emit(lambda _: section_tables(sections, summary, title), output)

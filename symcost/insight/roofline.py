@@ -124,12 +124,27 @@ def demands(cost: Cost) -> dict[Resource, Expr]:
 
 
 def seconds(demanded: Mapping[Resource, Expr], rate: Rates) -> dict[Resource, Expr]:
-    """How long each engine takes, as formulas; of engines whose rate is known."""
+    """How long each engine takes, as formulas; of engines whose rate is known.
+
+    Raises
+    ------
+    InputError
+        Bytes go to other devices and the device states no link.
+    """
+    _require_link(demanded, rate)
     return {
         resource: amount / as_rational(rate[resource])
         for resource, amount in demanded.items()
         if resource in rate
     }
+
+
+def _require_link(demanded: Mapping[Resource, object], rate: Rates) -> None:
+    if Resource.LINK in demanded and Resource.LINK not in rate:
+        raise InputError(
+            "the device states no link_bandwidth, and several devices exchange bytes; state it in "
+            "a file given as --devices"
+        )
 
 
 @dataclass(frozen=True)
@@ -189,10 +204,16 @@ def timing(groups: Iterable[Mapping[Resource, Fraction]], rate: Rates) -> Timing
     ----------
     groups : iterable of mapping of Resource to Fraction
         What each group asks of the engines.
+
+    Raises
+    ------
+    InputError
+        Bytes go to other devices and the device states no link.
     """
     busy = dict.fromkeys(rate, Fraction())
     bound_by = dict.fromkeys(rate, Fraction())
     for group in groups:
+        _require_link(group, rate)
         took = {r: amount / rate[r] for r, amount in group.items() if r in rate}
         for resource, value in took.items():
             busy[resource] += value

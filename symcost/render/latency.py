@@ -105,13 +105,15 @@ def _timing(timing: Timing) -> dict[str, Any]:
     }
 
 
-def latency_sections(answers: Sequence[Answer], *, pages: bool, lines: bool) -> Iterator[Section]:
+def latency_sections(
+    answers: Sequence[Answer], best: Sequence[Answer], efficiency: Efficiency, *, lines: bool
+) -> Iterator[Section]:
     """What devices make of a workload: by stage and part if asked, and together.
 
     Parameters
     ----------
-    pages : bool
-        Whether a request is a page.
+    answers, best : sequence of Answer
+        With the stated efficiency, and at best where that is something else.
     lines : bool
         Whether each device is shown by stage and part.
     """
@@ -120,19 +122,15 @@ def latency_sections(answers: Sequence[Answer], *, pages: bool, lines: bool) -> 
     needs = [(answer, need) for answer in answers for need in answer.needs]
     if needs:
         yield _needed(needs)
-    what = "pages" if pages else "requests"
-    columns = (
-        "batch",
-        "resident",
-        "TTFT",
-        "TPOT",
-        "request",
-        f"{what}/s",
-        f"{what}/day",
-        "at most",
-    )
+    yield _answers(f"Answers with efficiency {efficiency}" if best else "Answers at best", answers)
+    if best:
+        yield _answers("Answers at best", best)
+
+
+def _answers(title: str, answers: Sequence[Answer]) -> Section:
+    columns = ("batch", "resident", "TTFT", "TPOT", "request", "per second", "per day", "at most")
     rows = [row for answer in answers for row in _rows(answer)]
-    yield Section("Answers", ("device", *columns), rows, 1)
+    return Section(title, ("device", *columns), rows, 1)
 
 
 def _lines(answer: Answer) -> Section:
@@ -220,20 +218,18 @@ def _peak(answer: Answer, resource: Resource) -> Fraction | None:
 
 
 def latency_summary(
-    answers: Sequence[Answer], granularity: Granularity, efficiency: Efficiency
+    answers: Sequence[Answer], granularity: Granularity, *, pages: bool
 ) -> Iterator[str]:
     """The convention, and what does not fit or is not stated."""
-    reached = (
-        "at best: 100 % of each peak" if str(efficiency) == "1" else f"efficiency {efficiency}"
-    )
     if granularity is Granularity.STAGE:
         told = "each stage as a whole takes as long as its slowest engine (maximum of sums)"
     else:
         told = "kernels run one after the other, each as long as its slowest engine (sum of maxima)"
-    yield f"{reached}; {told}"
+    yield f"at best is at 100 % of each peak; {told}"
+    what = "pages" if pages else "requests"
     yield (
-        "request: a prefill and all steps; per second and per day where one batch follows the "
-        "other; at most, per day: prefills beside steps, no engine ever waits"
+        f"a request is a prefill and all steps; {what} per second and per day where one batch "
+        "follows the other; at most, per day: prefills beside steps, no engine ever waits"
     )
     for answer in answers:
         name = answer.device.name

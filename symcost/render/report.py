@@ -103,22 +103,10 @@ class Report:
     def title(self) -> str:
         """What was asked, in a line or two."""
         w = self.workload
-        if w["base_size"] is None:
-            page = "no image"
-        else:
-            columns, rows = w["crop_grid"]
-            tiles = f"{columns}x{rows} tiles of {w['tile_size']} px" if w["crops"] else "no crops"
-            page = f"view of {w['base_size']} px, {tiles}: {w['image_tokens']} image tokens"
-        told = f"{self.model} ({self.reference}, {self.execution}), batch {w['batch']}"
-        if self.is_spread:
-            told += f" on {self.parallel.devices} devices ({self.parallel}), figures of the busiest"
-        told += f"; {page}; "
+        told = asked(f"{self.model} ({self.reference}, {self.execution})", w, self.parallel)
         if self.generation is None:
             return f"{told}backward pass of a prefill of {w['context_len']}"
-        return (
-            f"{told}prefill of {w['context_len']}; decode of {_tokens(w['new_tokens'])} on "
-            f"{w['cached']} cached"
-        )
+        return told + lengths(w)
 
     def rows(self) -> Iterator[TableRow]:
         """Each stage and part: name, depth and the cells of the columns."""
@@ -294,6 +282,28 @@ def _exchange(collective: Collective) -> dict[str, Any]:
     }
 
 
+def asked(how: str, workload: Mapping[str, Any], parallel: Parallel) -> str:
+    """What runs, on which batch and page, and on how many devices."""
+    w = workload
+    if w["base_size"] is None:
+        page = "no image"
+    else:
+        columns, rows = w["crop_grid"]
+        tiles = f"{columns}x{rows} tiles of {w['tile_size']} px" if w["crops"] else "no crops"
+        page = f"view of {w['base_size']} px, {tiles}: {w['image_tokens']} image tokens"
+    told = f"{how}, batch {w['batch']}"
+    if parallel != ONE_DEVICE:
+        told += f" on {parallel.devices} devices ({parallel}), figures of the busiest"
+    return f"{told}; {page}; "
+
+
+def lengths(workload: Mapping[str, Any]) -> str:
+    """The prefill and the steps of a workload."""
+    w = workload
+    steps = _tokens(w["new_tokens"])
+    return f"prefill of {w['context_len']}; decode of {steps} on {w['cached']} cached"
+
+
 def _plain(amount: Any) -> int | str:
     return exact(amount) if isinstance(amount, int | Fraction) else str(amount)
 
@@ -302,7 +312,7 @@ def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
-def _tokens(count: int) -> str:
+def _tokens(count: int | str) -> str:
     return "1 token" if count == 1 else f"{count} tokens"
 
 

@@ -28,9 +28,9 @@ class Section:
     words: int
 
 
-def sections_markdown(sections: Iterable[Section], summary: Iterable[str]) -> str:
-    """Tables, with what came out behind them."""
-    lines: list[str] = []
+def sections_markdown(sections: Iterable[Section], summary: Iterable[str], title: str = "") -> str:
+    """Tables, with what was asked before them if told, and what came out behind them."""
+    lines = [f"{title}.", ""] if title else []
     for section in sections:
         lines += [f"**{section.title}**", "", *table_lines(section), ""]
     return "\n".join([*lines, *(f"* {line}" for line in summary)]) + "\n"

@@ -1,0 +1,105 @@
+"""`symcost solve`: answers, their formulas, and refusals in one line."""
+
+import json
+import re
+
+import pytest
+
+from tests.cli.program import run
+
+
+def solved(*arguments):
+    done = run("solve", "deepseek-ocr", *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_largest_batch_of_a_device():
+    found = solved("--device", "A100-40GB")
+    ((first, last),) = found["ranges"]
+    (boundary,) = found["boundaries"]
+    assert (first, boundary["holds"], boundary["fails"]) == (1, last, last + 1)
+    assert boundary["left"][0] <= 40 * 10**9 < boundary["left"][1]
+    closed = boundary["closed_form"]
+    constant, slope = closed["numbers"]
+    assert closed["rounded_down"] == -constant // slope == last
+    assert closed["coefficients"][1] == "61440*S + 61440*T + 261120"
+    # The numbers are those of a report on that very batch.
+    for batch, resident in zip((last, last + 1), boundary["left"], strict=True):
+        asked = ("--batch", str(batch), "--new-tokens", "1000", "--format", "json")
+        report = run("report", "deepseek-ocr", *asked, "--execution", "ideal", "--lm-head", "last")
+        assert json.loads(report.stdout)["generation"]["resident_bytes"] == resident
+
+
+def test_a_table_tells_the_answer_its_formula_and_its_proof():
+    done = run("solve", "deepseek-ocr", "--device", "h100-sxm")
+    assert done.returncode == 0
+    assert "deepseek-ocr (vendor, ideal, head on the last token), batch ?;" in done.stdout
+    assert "batch: 1 to 618" in done.stdout
+    text = " ".join(done.stdout.split())
+    assert "batch <= (73327787520) / (61440*S + 61440*T + 261120) = 618." in text
+    assert "no other batch meets it" in text
+
+
+def test_several_conditions_at_once():
+    found = solved("ttft <= 1s", "tpot <= 20ms", "--device", "A100-40GB")
+    ((_, last),) = found["ranges"]
+    singles = [solved(text, "--device", "A100-40GB") for text in ("ttft <= 1s", "tpot <= 20ms")]
+    assert last == min(single["ranges"][0][1] for single in singles)
+
+
+def test_a_quadratic_length():
+    attention = "prefill.decoder.attention.flops >= prefill.decoder.rest.flops"
+    found = solved(attention, "--for", "context_len")
+    assert found["ranges"] == [[13163, None]]
+    assert found["boundaries"][0]["closed_form"]["coefficients"][2] == "62160*B"
+
+
+def test_crops_in_markdown(tmp_path):
+    file = tmp_path / "crops.md"
+    done = run(
+        "solve",
+        "deepseek-ocr",
+        "vision.flops <= large:vision.flops",
+        "--for",
+        "crops",
+        "--format",
+        "markdown",
+        "-o",
+        str(file),
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    text = file.read_text(encoding="utf-8")
+    assert "**crops: 0, 2**" in text
+    assert "| 6 | 1x6, 2x3, 3x2, 6x1 | 3.489 T <= 1.962 T | no |" in text
+
+
+def test_a_side_in_steps_of_64():
+    found = solved("vision.sam.attention.flops >= vision.sam.rest.flops", "--for", "base_size")
+    (boundary,) = found["boundaries"]
+    assert boundary["holds"] - boundary["fails"] == 64
+    assert boundary["closed_form"] is None
+    assert "ceiling" in boundary["no_closed_form"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "nothing to solve; give a condition"),
+        (["--device", "A100"], "device is 'A100'.* A100-40GB"),
+        (["generation.resident_bytes <= 40Gb"], "in bits; write bytes"),
+        (["generation.resident_bytes <= 4GB"], "no batch meets .* no larger one meets it"),
+        (["vision.weight_bytes <= 4GB"], "every batch of at least 1 meets .* there is no limit"),
+        (["vision.flops <= 3TFLOPs", "--for", "pages"], "for is 'pages'; allowed: batch, context"),
+        (["vision.flops <= 3TFLOPs", "--for", "base_size", "--no-image"], "the workload has none"),
+        (["vision.flops <= large:vision.flops", "--no-image"], "there is no page"),
+        (["ttft <= 3s", "--device", "L4", "--type", "fp4"], "L4 states no matrix peak for 'fp4'"),
+        (["ttft <= 3s", "--device", "L4", "--efficiency", "2"], "allowed: a share above 0"),
+        (["ttft <= 3s", "--devices", "none.toml", "--device", "L4"], "none.toml cannot be read"),
+    ],
+)
+def test_refusals(arguments, told):
+    done = run("solve", "deepseek-ocr", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(f"error: .*{told}.*\n", done.stderr)
