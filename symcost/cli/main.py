@@ -23,6 +23,7 @@ from symcost.cli.output import (
     section_tables,
     verification_table,
 )
+from symcost.cli.sensitivity import sensitivity
 from symcost.cli.sweep import sweep
 from symcost.errors import InputError, SymcostError
 from symcost.execution import Execution
@@ -200,6 +201,7 @@ def formulas(
 
 
 app.command()(sweep)
+app.command()(sensitivity)
 
 
 @app.command()
