@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 
 from symcost import version
 from symcost.cli import options as given
+from symcost.cli.diff import diff
 from symcost.cli.options import Format
 from symcost.cli.output import (
     emit,
@@ -202,6 +203,7 @@ def formulas(
 
 app.command()(sweep)
 app.command()(sensitivity)
+app.command()(diff)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, experts_of, symbolic_costs
+from symcost.render.document.display import math
 from symcost.render.sections import sections_markdown
 from symcost.render.sensitivity import FigureSensitivity, SensitivityReport
 from symcost.symbols import T, w_a, w_kv, w_w
@@ -108,6 +109,6 @@ def sensitivity(
     if show is Format.JSON:
         emit(json.dumps(result.as_dict(), indent=1) + "\n", output)
     elif show is Format.MARKDOWN:
-        emit(sections_markdown(result.sections(), result.notes()), output)
+        emit(sections_markdown(result.sections(math), result.notes(math)), output)
     else:
         emit(lambda _: section_tables(result.sections(), result.notes()), output)

@@ -7,7 +7,7 @@ at the same module path is compared; layers that are more or fewer stand under a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -25,6 +25,8 @@ COMPARED = (*WORK, "bytes_read", "bytes_written", "weight_bytes", "kv_bytes")
 """What is compared symbolically. Peaks of live activations are compared on a workload only."""
 FIGURES = tuple(metric for metric in METRICS if metric != "gradient_bytes")
 """What is compared on a workload."""
+
+_LAYERS = re.compile(r"(?<=\blayers\.)[\d,-]+")
 
 Formulas: TypeAlias = Mapping[str, Expr]
 """Formulas by metric."""
@@ -53,15 +55,20 @@ def place(stage: str, part: str) -> str:
 
 def side_of(stages: Mapping[str, Cost]) -> Side:
     """The formulas of stages, such as `symbolic_stages` gives them."""
-    parts: dict[str, Formulas] = {}
-    operators: dict[str, Mapping[str, Formulas]] = {}
+    operators = {where: _by_path(share.entries) for where, share in _parts(stages)}
+    return Side(parts_of(stages), operators)
+
+
+def parts_of(stages: Mapping[str, Cost]) -> dict[str, Formulas]:
+    """The formulas of all parts of stages."""
+    return {where: _formulas(share) for where, share in _parts(stages)}
+
+
+def _parts(stages: Mapping[str, Cost]) -> Iterator[tuple[str, Cost]]:
     for stage, cost in stages.items():
         for part, share in cost.parts.items():
             if part not in stages:
-                where = place(stage, part)
-                parts[where] = _formulas(share)
-                operators[where] = _by_path(share.entries)
-    return Side(parts, operators)
+                yield place(stage, part), share
 
 
 def _formulas(cost: Cost) -> Formulas:
@@ -72,7 +79,9 @@ def _by_path(entries: Iterable[Entry]) -> Mapping[str, Formulas]:
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.path, []).append(entry)
-    return {path: _formulas(Cost(tuple(those))) for path, those in found.items()}
+    formulas = {path: _formulas(Cost(tuple(those))) for path, those in found.items()}
+    # What only holds activations for a moment, or runs nowhere, is not compared.
+    return {path: those for path, those in formulas.items() if any(those.values())}
 
 
 class Kind(StrEnum):
@@ -116,36 +125,51 @@ class Change:
         """What is added."""
         return sp.expand(self.after - self.before)
 
+    @property
+    def shown_path(self) -> str:
+        """The module path with both ranges of layers, such as layers.1-11→1-23.mlp."""
+        ranges = [
+            found.group() for path in (self.was, self.path) for found in _LAYERS.finditer(path)
+        ]
+        return _LAYERS.sub("→".join(ranges), self.path) if self.was else self.path
 
-def part_changes(before: Side, after: Side, metrics: Sequence[str] = COMPARED) -> list[Change]:
+
+def part_changes(
+    before: Mapping[str, Formulas],
+    after: Mapping[str, Formulas],
+    metrics: Sequence[str] = COMPARED,
+) -> list[Change]:
     """The parts whose formulas differ, by metric."""
     return [
         change
-        for where in dict.fromkeys((*before.parts, *after.parts))
-        for change in _changes(where, "", before.parts.get(where), after.parts.get(where), metrics)
+        for where in dict.fromkeys((*before, *after))
+        for change in _changes(where, "", before.get(where), after.get(where), metrics)
     ]
 
 
-def operator_changes(before: Side, after: Side, metrics: Sequence[str] = COMPARED) -> list[Change]:
+def operator_changes(
+    before: Mapping[str, Mapping[str, Formulas]],
+    after: Mapping[str, Mapping[str, Formulas]],
+    metrics: Sequence[str] = COMPARED,
+) -> list[Change]:
     """The operators that appear, disappear or have other formulas, by metric.
 
     An operator whose layers are more or fewer on one side has changed, where no other stands under
     the same numbers.
     """
     found: list[Change] = []
-    for where in dict.fromkeys((*before.operators, *after.operators)):
-        old, new = before.operators.get(where, {}), after.operators.get(where, {})
+    for where in dict.fromkeys((*before, *after)):
+        old, new = before.get(where, {}), after.get(where, {})
         renamed = _renamed([p for p in old if p not in new], [p for p in new if p not in old])
         for path, formulas in old.items():
             other = renamed.get(path, path)
             was = path if other != path else ""
             found += _changes(where, other, formulas, new.get(other), metrics, was)
-        for path in new.keys() - old.keys() - set(renamed.values()):
-            found += _changes(where, path, None, new[path], metrics)
+        known = {*old, *renamed.values()}
+        for path, formulas in new.items():
+            if path not in known:
+                found += _changes(where, path, None, formulas, metrics)
     return found
-
-
-_LAYERS = re.compile(r"(?<=\blayers\.)[\d,-]+")
 
 
 def _renamed(old: Iterable[str], new: Iterable[str]) -> dict[str, str]:

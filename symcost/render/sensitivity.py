@@ -60,7 +60,10 @@ class Order:
     @property
     def leading(self) -> Expr:
         """The leading term."""
-        return self.coefficient * self.symbol**self.degree
+        power = self.symbol**self.degree
+        if isinstance(self.coefficient, sp.Max):
+            return sp.Max(*(part * power for part in self.coefficient.args), evaluate=False)
+        return self.coefficient * power
 
 
 def orders(formula: Expr, bindings: Bindings) -> list[Order]:
@@ -102,7 +105,7 @@ def _sentences(
     formula: Expr,
     bindings: Bindings,
     found: Sequence[Order],
-    show: Callable[[Expr], str] = formulas.text,
+    show: Callable[[Expr], str],
 ) -> list[str]:
     point = with_crops(bindings)
     value = Evaluator(point)
@@ -155,21 +158,24 @@ class FigureSensitivity:
     sensitivities: tuple[Sensitivity, ...]
     terms: tuple[Term, ...]
     orders: tuple[Order, ...]
-    sentences: tuple[str, ...]
+    bindings: Bindings
 
     @classmethod
     def of(cls, name: str, formula: Expr, bindings: Bindings) -> FigureSensitivity:
         """Everything that is told of a figure."""
-        found = orders(formula, bindings)
         return cls(
             name,
             formula,
             Evaluator(bindings)(formula),
             tuple(sensitivities(formula, bindings)),
             tuple(dominant_terms(formula, bindings)),
-            tuple(found),
-            tuple(_sentences(name, formula, bindings, found)),
+            tuple(orders(formula, bindings)),
+            bindings,
         )
+
+    def sentences(self, show: Callable[[Expr], str] = formulas.text) -> list[str]:
+        """How it grows with each size, a sentence for each of the orders."""
+        return _sentences(self.name, self.formula, self.bindings, self.orders, show)
 
     def as_dict(self) -> dict[str, Any]:
         """It as JSON shows it; all numbers are exact."""
@@ -196,10 +202,10 @@ class FigureSensitivity:
                 }
                 for order in self.orders
             ],
-            "sentences": list(self.sentences),
+            "sentences": self.sentences(),
         }
 
-    def sections(self) -> Iterator[Section]:
+    def sections(self, show: Callable[[Expr], str] = formulas.text) -> Iterator[Section]:
         """Tables: numbers, formulas and terms."""
         unit = sign_of(self.name)
         order = {found.symbol: found for found in self.orders}
@@ -212,14 +218,14 @@ class FigureSensitivity:
         yield Section(
             f"{self.name}: by formula",
             ("size", "derivative", "grows as", "at least half"),
-            [_formulas(found, order.get(found.symbol)) for found in self.sensitivities],
+            [_formulas(found, order.get(found.symbol), show) for found in self.sensitivities],
             4,
         )
         yield Section(
             f"{self.name}: largest terms",
             ("term", "value", "share"),
             [
-                (formulas.text(term.formula), signed(term.value, unit), percent(term.share))
+                (show(term.formula), signed(term.value, unit), percent(term.share))
                 for term in self.terms
             ],
             1,
@@ -267,20 +273,21 @@ _MOST_SIGNS = 60
 """Signs of a leading term that stand in a table."""
 
 
-def _formulas(found: Sensitivity, order: Order | None) -> tuple[str, ...]:
+def _formulas(
+    found: Sensitivity, order: Order | None, show: Callable[[Expr], str]
+) -> tuple[str, ...]:
     if found.derivative is None:
         derivative = f"none: {found.reason}"
     else:
-        derivative = formulas.text(found.derivative)
+        derivative = show(found.derivative)
         if found.domain:
-            derivative += f" where {conditions(found.domain)}"
+            derivative += f" where {conditions(found.domain, show)}"
     if order is None:
         return found.symbol.name, derivative, "", ""
-    power = formulas.text(order.symbol**order.degree) if order.degree else "bounded"
-    leading = formulas.text(order.leading)
-    if order.degree > 1 and len(leading) <= _MOST_SIGNS:
-        power = leading
-    half = "" if order.majority is None else conditions(order.majority) or "everywhere"
+    power = show(order.symbol**order.degree) if order.degree else "bounded"
+    if order.degree > 1 and len(formulas.text(order.leading)) <= _MOST_SIGNS:
+        power = show(order.leading)
+    half = "" if order.majority is None else conditions(order.majority, show) or "everywhere"
     return found.symbol.name, derivative, power, half
 
 
@@ -315,15 +322,14 @@ class SensitivityReport:
             "figures": {figure.name: figure.as_dict() for figure in self.figures},
         }
 
-    def sections(self) -> Iterator[Section]:
+    def sections(self, show: Callable[[Expr], str] = formulas.text) -> Iterator[Section]:
         """The tables of all figures."""
         for figure in self.figures:
-            yield from figure.sections()
+            yield from figure.sections(show)
 
-    def notes(self) -> Iterator[str]:
+    def notes(self, show: Callable[[Expr], str] = formulas.text) -> Iterator[str]:
         """What stands behind the tables, a line each."""
         yield f"{self.model} ({self.reference}, {self.execution}); {PARTIAL}"
         for figure in self.figures:
-            yield from (
-                s for s, o in zip(figure.sentences, figure.orders, strict=False) if o.degree > 1
-            )
+            told = zip(figure.orders, figure.sentences(show), strict=True)
+            yield from (sentence for order, sentence in told if order.degree > 1)
