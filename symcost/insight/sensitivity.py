@@ -346,6 +346,11 @@ def majority(formula: Expr, symbol: sp.Symbol, bindings: Bindings) -> tuple[Cond
 
     All other sizes are as they are at a point. None where the leading term is never so much, or
     where the values cannot be told.
+
+    Raises
+    ------
+    DomainError
+        The order in which the figure grows with the size is not known.
     """
     point, counted = with_crops(bindings), flat(formula)
     if isinstance(counted, sp.Max):

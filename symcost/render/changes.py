@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from symcost.errors import DomainError, InputError
+from symcost.errors import DomainError, InputError, UnboundSymbolError
 from symcost.exact import Bindings, Evaluator, Number
 from symcost.export.json_tree import decode
 from symcost.figures import exact
@@ -129,7 +129,7 @@ class StoredFormulas:
             value = Evaluator(points.get(stage, {}))
             try:
                 found[stage] = {m: value(formula) for m, formula in stored.figures.items()}
-            except DomainError as error:
+            except (DomainError, UnboundSymbolError) as error:
                 raise InputError(f"{self.path}, {stage}: {error}") from None
         return found
 

@@ -130,9 +130,10 @@ def _sentence(
     if whole:
         share = percent(Fraction(leading) / whole)
         told += f": {share} of it at {size} = {point[order.symbol]}"
-    if order.majority:
-        told += f", at least half where {conditions(order.majority, show)}"
-    return told
+    if order.majority is None:
+        return told
+    where = conditions(order.majority, show)
+    return f"{told}, at least half {f'where {where}' if where else 'everywhere'}"
 
 
 def conditions(told: tuple[Condition, ...], show: Callable[[Expr], str] = formulas.text) -> str:
@@ -215,6 +216,8 @@ class FigureSensitivity:
             [self._numbers(found, unit) for found in self.sensitivities],
             1,
         )
+        if not self.sensitivities:
+            return
         yield Section(
             f"{self.name}: by formula",
             ("size", "derivative", "grows as", "at least half"),
