@@ -239,16 +239,17 @@ def _told(options: _Options, name: str) -> str:
 
 
 def _of_file(asked: _Options, path: Path) -> Difference:
+    widths = Widths.parse(asked.of_model("width"))
+    if asked.no_image or asked.values["new_tokens"] is not None:
+        raise InputError("--from excludes --no-image and --new-tokens; a file has all three stages")
+    if widths.parts:
+        raise InputError("--from excludes widths of parts; the formulas of a file have none")
     stored = StoredFormulas.read(path)
     if stored.model != asked.model:
         raise InputError(f"{path} is of {stored.model!r}, not of {asked.model!r}")
-    if asked.no_image or asked.values["new_tokens"] is not None:
-        raise InputError("--from excludes --no-image and --new-tokens; a file has all three stages")
     if asked.values["reference"] is None:
         asked = asked.changed([f"reference={stored.reference}"])
-    widths, workload = Widths.parse(asked.of_model("width")), asked.workload
-    if widths.parts:
-        raise InputError("--from excludes widths of parts; the formulas of a file have none")
+    workload = asked.workload
     execution = asked.of_model("execution")
     stored.stages(execution)
     present = asked.stages(Widths.SYMBOLIC, Routing.SYMBOLIC)

@@ -219,9 +219,12 @@ class Effect:
         return self.after - self.before
 
     @property
-    def ratio(self) -> Fraction | None:
+    def ratio(self) -> Number | None:
         """After by before; None where nothing was before."""
-        return Fraction(self.after) / self.before if self.before else None
+        if not self.before:
+            return None
+        found = Fraction(self.after) / self.before
+        return found.numerator if found.denominator == 1 else found
 
 
 def effects(

@@ -66,7 +66,7 @@ class Term:
 
     formula: Expr
     value: Number
-    share: Fraction
+    share: Number
 
 
 def flat(formula: Expr) -> Expr:
@@ -248,7 +248,7 @@ def dominant_terms(formula: Expr, bindings: Bindings, most: int | None = 5) -> l
         return []
     branch = max(branches_of(flat(formula)), key=value)
     terms = [
-        Term(term, value(term), Fraction(value(term)) / whole)
+        Term(term, value(term), _whole(Fraction(value(term)) / whole))
         for term in sp.Add.make_args(sp.expand(branch))
     ]
     return sorted(terms, key=lambda term: -abs(term.share))[:most]

@@ -299,7 +299,7 @@ def signed(amount: Amount, unit: str) -> str:
     return f"{'-' * (amount < 0)}{human(abs(amount), unit)}"
 
 
-def percent(share: Fraction) -> str:
+def percent(share: Number) -> str:
     """A share in percent, rounded."""
     shown = float(100 * share)
     return f"{shown:,.0f} %" if abs(shown) >= 1000 else f"{shown:.3g} %"

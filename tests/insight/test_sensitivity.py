@@ -79,6 +79,7 @@ def check_slope(found, values):
     assert found.slope == slope_of(values, found.value)
 
 
+@settings(max_examples=25)
 @given(polynomials, points)
 def test_the_derivative_is_that_of_the_polynomial_through_neighbours(polynomial, point):
     bindings = dict(zip(SIZES, point, strict=True))
@@ -107,6 +108,7 @@ def test_the_interpolation_refuses_a_wrong_slope():
         check_slope(right, {x: 7 * x**3 + x for x in range(5, 9)})
 
 
+@settings(max_examples=25)
 @given(polynomials, points, st.integers(1, 6))
 def test_elasticities_of_a_homogeneous_figure_add_to_its_degree(polynomial, point, degree):
     homogeneous = {}
@@ -172,7 +174,7 @@ sized = st.builds(
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(point=sized)
 def test_one_more_step_does_what_the_next_point_says(name, point):
     formula, count = CASES[name]
@@ -222,8 +224,8 @@ def sensitivity_to(formula, symbol, bindings):
         (S * sp.Min(1, C), C, {C: 0, S: 1}, "jumps here"),
         (sp.Min(194, B), B, {B: 194}, "branches of Min(194, B) meet here"),
         (sp.Max(2 * S, S**2, evaluate=False), S, {S: 2}, "meet here"),
-        (sp.Rational(1, 2) ** B, B, {B: 3}, "contains 2**(-B)"),
-        (sp.floor(100 * sp.Rational(1, 2) ** sp.Min(9, B)), B, {B: 3}, "contains 2**(-B)"),
+        (sp.Rational(29, 32) ** B, B, {B: 3}, "contains (29/32)**B"),
+        (sp.floor(100 * sp.Rational(29, 32) ** sp.Min(9, B)), B, {B: 3}, "contains (29/32)**B"),
     ],
 )
 def test_what_has_no_derivative_says_why(formula, symbol, bindings, reason):
@@ -275,6 +277,7 @@ def test_a_size_without_a_value_and_one_outside_its_domain_are_refused():
         sensitivities(B * I_g, {B: 1, I_g: 65})
 
 
+@settings(max_examples=25)
 @given(polynomials, points)
 def test_shares_of_all_terms_add_to_one(polynomial, point):
     bindings = dict(zip(SIZES, point, strict=True))
@@ -296,6 +299,7 @@ def test_terms_of_a_maximum_are_those_of_what_is_the_largest():
     assert len(dominant_terms(formula, {B: 1, K: 1, S: 10}, 2)) == 2
 
 
+@settings(max_examples=25)
 @given(polynomials, st.sampled_from(range(len(SIZES))))
 def test_the_order_of_a_polynomial_is_its_degree(polynomial, index):
     symbol = SIZES[index]
@@ -340,6 +344,7 @@ def test_an_order_that_is_not_known_is_refused(formula):
         growth(formula, S)
 
 
+@settings(max_examples=15)
 @given(st.integers(1, 9), st.integers(0, 500), st.integers(0, 5000))
 def test_the_leading_term_is_half_exactly_where_it_is_told(a, b, c):
     formula = a * B * S**2 + b * B * S + c
@@ -360,7 +365,7 @@ FIGURES = ("vision.flops", "prefill.flops", "decode.bytes_moved", "prefill.decod
 
 
 @pytest.mark.parametrize("name", FIGURES)
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(point=sized, new=st.integers(1, 9))
 def test_of_the_model_one_more_step_is_the_next_point(name, point, new):
     formula = formula_of(closed_forms(), name)
