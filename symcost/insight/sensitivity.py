@@ -251,7 +251,7 @@ def dominant_terms(formula: Expr, bindings: Bindings, most: int | None = 5) -> l
         Term(term, value(term), _whole(Fraction(value(term)) / whole))
         for term in sp.Add.make_args(sp.expand(branch))
     ]
-    return sorted(terms, key=lambda term: -abs(term.share))[:most]
+    return sorted(terms, key=lambda term: abs(Fraction(term.share)), reverse=True)[:most]
 
 
 def growth(formula: Expr, symbol: sp.Symbol) -> tuple[int, Expr]:

@@ -79,7 +79,7 @@ def check_slope(found, values):
     assert found.slope == slope_of(values, found.value)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(polynomials, points)
 def test_the_derivative_is_that_of_the_polynomial_through_neighbours(polynomial, point):
     bindings = dict(zip(SIZES, point, strict=True))
@@ -108,7 +108,7 @@ def test_the_interpolation_refuses_a_wrong_slope():
         check_slope(right, {x: 7 * x**3 + x for x in range(5, 9)})
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(polynomials, points, st.integers(1, 6))
 def test_elasticities_of_a_homogeneous_figure_add_to_its_degree(polynomial, point, degree):
     homogeneous = {}
@@ -174,7 +174,7 @@ sized = st.builds(
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(point=sized)
 def test_one_more_step_does_what_the_next_point_says(name, point):
     formula, count = CASES[name]
@@ -195,7 +195,7 @@ def test_one_more_step_does_what_the_next_point_says(name, point):
 
 
 @pytest.mark.parametrize("name", ["bounded", "largest", "experts"])
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(point=sized)
 def test_a_branch_has_its_slope_wherever_its_conditions_hold(name, point):
     formula, count = CASES[name]
@@ -277,7 +277,7 @@ def test_a_size_without_a_value_and_one_outside_its_domain_are_refused():
         sensitivities(B * I_g, {B: 1, I_g: 65})
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(polynomials, points)
 def test_shares_of_all_terms_add_to_one(polynomial, point):
     bindings = dict(zip(SIZES, point, strict=True))
@@ -299,7 +299,7 @@ def test_terms_of_a_maximum_are_those_of_what_is_the_largest():
     assert len(dominant_terms(formula, {B: 1, K: 1, S: 10}, 2)) == 2
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(polynomials, st.sampled_from(range(len(SIZES))))
 def test_the_order_of_a_polynomial_is_its_degree(polynomial, index):
     symbol = SIZES[index]
