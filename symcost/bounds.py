@@ -84,6 +84,7 @@ class Region:
             sp.floor: self._read_rounded,
             sp.Abs: self._read_magnitude,
             sp.Min: self._read_smallest,
+            sp.Pow: self._read_power,
         }
         return readers.get(formula.func, self._read_other)(formula)
 
@@ -109,6 +110,20 @@ class Region:
             return self._read_other(formula)
         numbers = [value.coeff(1) for value in values if value.is_ground]
         return self._rest(formula, min(numbers, default=None))
+
+    def _read_power(self, formula: Expr) -> Polynomial:
+        """A number below one to the power of a size lies between the powers of the size's ends."""
+        base, exponent = formula.args
+        if not (base.is_Rational and 0 < base < 1 and exponent.is_integer):
+            return self._read_other(formula)
+        size = self.read(exponent)
+        least, most = self.least(size), self.least(-size)
+        if least is None:
+            return self._read_other(formula)
+        number = QQ(int(base.p), int(base.q))
+        high = number ** math.ceil(least)
+        low = QQ(0) if most is None else number ** math.floor(-most)
+        return low + self._rest(formula, high - low) if low < high else self._ring.ground_new(low)
 
     def _read_symbol(self, symbol: sp.Symbol) -> Polynomial:
         info = info_of(symbol)

@@ -74,6 +74,22 @@ def rational(text: str) -> Fraction:
         raise ValueError(text) from None
 
 
+_SCALED = re.compile(r"([^eE]+)[eE]([+-]?\d{1,3})", re.ASCII)
+
+
+def scientific(text: str) -> Fraction:
+    """A number as `rational` takes it, or one with a power of ten behind it, such as 80e9.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    if scaled := _SCALED.fullmatch(text):
+        return rational(scaled[1]) * Fraction(10) ** int(scaled[2])
+    return rational(text)
+
+
 class Evaluator:
     """Evaluates formulas at one point; what formulas share is computed once.
 

@@ -111,6 +111,11 @@ w_w = _declare("w_w", "w_w", "bytes per weight", "bytes", integer=False)
 w_a = _declare("w_a", "w_a", "bytes per element of an activation", "bytes", integer=False)
 w_kv = _declare("w_kv", "w_{kv}", "bytes per element of the KV cache", "bytes", integer=False)
 
+# The devices: replicas that share the batch, and in each of them devices that share its layers.
+p_t = _declare("p_t", "p_t", "tensor parallel: devices that share each layer", "devices")
+p_e = _declare("p_e", "p_e", "expert parallel: replicas that share the routed experts", "replicas")
+p_d = _declare("p_d", "p_d", "data parallel: replicas that share the batch", "replicas")
+
 # What goes into a layer of the vision tower.
 X = _declare("X", "X", "views in the call, global views or tiles", "views")
 N = _declare("N", "N", "tokens of one view", "tokens")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +13,10 @@ import typer
 from symcost.cli import options as given
 from symcost.cli.options import Format
 from symcost.cli.output import emit, section_tables
+from symcost.cli.request import Request, with_request
 from symcost.cost import Cost
 from symcost.errors import InputError
 from symcost.exact import Number
-from symcost.execution import Execution
 from symcost.insight.changes import (
     FIGURES,
     WORK,
@@ -25,17 +25,37 @@ from symcost.insight.changes import (
     part_changes,
     side_of,
 )
+from symcost.models.deepseek_ocr.config import from_file
 from symcost.models.deepseek_ocr.executions import Executions
-from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
-from symcost.models.deepseek_ocr.model import DeepseekOCRModel
-from symcost.models.deepseek_ocr.routing import Assumption, Routing
+from symcost.models.deepseek_ocr.geometry import SYMBOLIC
+from symcost.models.deepseek_ocr.parallel import Parallel
+from symcost.models.deepseek_ocr.reference import reference_named
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.models.deepseek_ocr.workload import Workload, costs_of, experts_of, symbolic_stages
+from symcost.models.deepseek_ocr.workload import costs_of, experts_of, symbolic_stages
 from symcost.render.changes import Difference, StoredFormulas
 from symcost.render.document.display import math
 from symcost.render.sections import sections_markdown
 from symcost.symbols import U
 
+
+def _head(name: str) -> given.Head:
+    if name not in list(given.Head):
+        raise InputError(f"lm_head is {name!r}; allowed: {', '.join(given.Head)}")
+    return given.Head(name)
+
+
+_MODEL: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "reference": ("reference", lambda text: reference_named(text).name),
+    "execution": ("executions", Executions.parse),
+    "lm_head": ("lm_head", _head),
+    "width": ("widths", Widths.parse),
+    "experts": ("routing", Routing.parse),
+    "parallel": ("parallel", Parallel.parse),
+    "config": ("config", lambda text: from_file(Path(text))),
+}
+"""What can be changed of the model: the field of a request, and how it is read."""
+_TEXTS = ("mode", "image", "crop_grid")
 _COUNTS = (
     "batch",
     "prompt_tokens",
@@ -45,104 +65,60 @@ _COUNTS = (
     "base_size",
     "tile_size",
 )
-_SIZES = (*_COUNTS, "mode", "image", "crop_grid")
-_MODEL = {
-    "reference": "vendor",
-    "execution": Execution.EAGER.value,
-    "lm_head": given.Head.ALL.value,
-    "width": "weights=2,activations=2,kv=2",
-    "experts": Assumption.EXPECTED.value,
-    "config": "the published one",
-}
-"""What can be changed of the model, and what it is unless it is given."""
+_NAMES = (*_MODEL, *_COUNTS, *_TEXTS)
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What a side is asked for, by the names of options; None where one is not given."""
-
-    model: str
-    values: Mapping[str, Any]
-    no_image: bool
-
-    def changed(self, texts: list[str]) -> _Options:
-        """The same with other values."""
-        values = dict(self.values)
-        seen: set[str] = set()
-        for text in texts:
-            name, _, value = text.partition("=")
-            if name not in self.values or not value:
-                raise InputError(
-                    f"change is {text!r}; allowed: NAME=VALUE for {', '.join(self.values)}"
-                )
-            if name in seen:
-                raise InputError(f"change {name} is given twice; give it once")
-            seen.add(name)
-            values[name] = _read(name, value)
-        return _Options(self.model, values, self.no_image)
-
-    @property
-    def workload(self) -> Workload:
-        """The workload."""
-        sizes = {name: self.values[name] for name in _SIZES}
-        return Workload.from_options(no_image=self.no_image, **sizes)
-
-    def of_model(self, name: str) -> Any:
-        """A value of the model's, or what it is unless given."""
-        value = self.values[name]
-        return _MODEL[name] if value is None else value
-
-    def build(
-        self, views: Views | None, widths: Widths | None = None, routing: Routing | None = None
-    ) -> DeepseekOCRModel:
-        """The model that sees the given views, with widths and routing of its own or others."""
-        return given.model(
-            self.model,
-            views=views,
-            reference=self.of_model("reference"),
-            execution=Executions.parse(self.of_model("execution")),
-            lm_head=_head(self.of_model("lm_head")),
-            widths=Widths.parse(self.of_model("width")) if widths is None else widths,
-            routing=Routing.parse(self.of_model("experts")) if routing is None else routing,
-            config=self.values["config"],
-        )
-
-    def stages(self, widths: Widths | None, routing: Routing | None) -> Mapping[str, Cost]:
-        """The closed forms of all stages."""
-        return symbolic_stages(self.build(None if self.no_image else SYMBOLIC, widths, routing))
-
-    def figures(self) -> dict[str, dict[str, Number]]:
-        """The figures of the workload, by stage."""
-        costs = costs_of(self.build, self.workload)
-        return {
-            stage: _figures(cost)
-            for stage, cost in {**costs.stages, "generation": costs.generation}.items()
-        }
+def _changed(before: Request, changes: list[str]) -> tuple[Request, dict[str, tuple[str, str]]]:
+    """A request with changes, and what each of them was and is."""
+    after, told = before, dict[str, tuple[str, str]]()
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in _NAMES or not text:
+            raise InputError(f"change is {change!r}; allowed: NAME=VALUE for {', '.join(_NAMES)}")
+        if name in told:
+            raise InputError(f"change {name} is given twice; give it once")
+        if name in _MODEL:
+            field, read = _MODEL[name]
+            told[name] = _told(name, getattr(before, field)), text
+            after = replace(after, **{field: read(text)})
+        else:
+            told[name] = _told(name, before.sizes[name]), text
+            value = _count(name, text) if name in _COUNTS else text
+            after = replace(after, sizes=after.sizes | {name: value})
+    return after, told
 
 
-def _read(name: str, value: str) -> Any:
-    if name == "config":
-        return Path(value)
-    if name not in _COUNTS:
-        return value
+def _count(name: str, text: str) -> int:
     try:
-        return int(value)
+        return int(text)
     except ValueError:
-        raise InputError(f"change {name} is {value!r}; allowed: an integer") from None
+        raise InputError(f"change {name} is {text!r}; allowed: an integer") from None
 
 
-def _head(name: str) -> given.Head:
-    if name not in list(given.Head):
-        raise InputError(f"lm_head is {name!r}; allowed: {', '.join(given.Head)}")
-    return given.Head(name)
+def _told(name: str, value: Any) -> str:
+    if isinstance(value, Widths):
+        widths = {"weights": value.weights, "activations": value.activations, "kv": value.kv}
+        return ",".join(f"{part}={width}" for part, width in (widths | dict(value.parts)).items())
+    if name == "config":
+        return "the published one" if value is None else "the one given"
+    return "default" if value is None else str(value)
+
+
+def _stages(
+    request: Request, widths: Widths = Widths.SYMBOLIC, routing: Routing = Routing.SYMBOLIC
+) -> Mapping[str, Cost]:
+    """The closed forms of all stages, by default with symbols for widths and experts."""
+    build = replace(request, widths=widths, routing=routing).build
+    return symbolic_stages(build(None if request.workload().views is None else SYMBOLIC))
 
 
 def _figures(cost: Cost) -> dict[str, Any]:
     return {metric: cost.figure(metric) for metric in FIGURES}
 
 
+@with_request()
 def diff(
-    model: given.Model,
+    request: Request,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,55 +131,27 @@ def diff(
     since: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="A formulas_*.json that generate wrote, to compare with, instead."
+            "--from",
+            help="A formulas_*.json that generate wrote, to compare with, instead; unless it is "
+            "given, the reference is the file's.",
         ),
     ] = None,
-    mode: given.Mode = None,
-    image: given.Image = None,
-    base_size: given.BaseSize = None,
-    tile_size: given.TileSize = None,
-    crop_grid: given.CropGrid = None,
-    no_image: given.NoImage = False,
-    batch: given.Batch = None,
-    prompt_tokens: given.PromptTokens = None,
-    context_len: given.ContextLen = None,
-    cached: given.Cached = None,
-    new_tokens: given.NewTokens = None,
     reference: given.ReferenceOrNone = None,
-    execution: given.ExecutionOrNone = None,
-    lm_head: given.LmHeadOrNone = None,
-    width: given.WidthOrNone = None,
-    experts: given.ExpertsOrNone = None,
-    config: given.Config = None,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
 ) -> None:
     """What a change does: which operators and formulas differ, and what a workload then costs."""
-    values: dict[str, Any] = {
-        "reference": reference,
-        "execution": execution,
-        "lm_head": None if lm_head is None else lm_head.value,
-        "width": width,
-        "experts": experts,
-        "config": config,
-        "batch": batch,
-        "prompt_tokens": prompt_tokens,
-        "context_len": context_len,
-        "cached": cached,
-        "new_tokens": new_tokens,
-        "mode": mode,
-        "image": image,
-        "base_size": base_size,
-        "tile_size": tile_size,
-        "crop_grid": crop_grid,
-    }
     if (change is None) == (since is None):
         raise InputError(
             "give what to compare with: --change NAME=VALUE, such as --change execution=fused, or "
             "--from FILE"
         )
-    asked = _Options(model, values, no_image)
-    found = _of_file(asked, since) if since is not None else _of_change(asked, change or [])
+    if reference is not None:
+        request = replace(request, reference=reference)
+    if since is None:
+        found = _of_change(request, change or [])
+    else:
+        found = _of_file(request, since, own_reference=reference is None)
     if show is Format.JSON:
         emit(json.dumps(found.as_dict(), indent=1) + "\n", output)
     elif show is Format.MARKDOWN:
@@ -212,55 +160,59 @@ def diff(
         emit(lambda _: section_tables(found.sections(), found.notes()), output)
 
 
-def _of_change(before: _Options, change: list[str]) -> Difference:
-    after = before.changed(change)
-    names = [name for name in before.values if _told(before, name) != _told(after, name)]
-    workloads = before.workload.as_dict(), after.workload.as_dict()
-    found = effects(before.figures(), after.figures())
+def _of_change(before: Request, change: list[str]) -> Difference:
+    after, told = _changed(before, change)
+    found = effects(_workload_figures(before), _workload_figures(after))
     # What both sides have is told with symbols.
-    widths = None if "width" in names else Widths.SYMBOLIC
-    routing = None if "experts" in names else Routing.SYMBOLIC
-    old, new = (side_of(options.stages(widths, routing)) for options in (before, after))
+    old, new = (
+        side_of(
+            _stages(
+                request,
+                request.widths if "width" in told else Widths.SYMBOLIC,
+                request.routing if "experts" in told else Routing.SYMBOLIC,
+            )
+        )
+        for request in (before, after)
+    )
     return Difference(
         before.model,
-        {name: (_told(before, name), _told(after, name)) for name in names},
+        told,
         part_changes(old.parts, new.parts),
         operator_changes(old.operators, new.operators),
         found,
-        workloads,
+        (before.workload().as_dict(), after.workload().as_dict()),
     )
 
 
-def _told(options: _Options, name: str) -> str:
-    if name in _MODEL:
-        return str(options.of_model(name))
-    value = options.values[name]
-    return "default" if value is None else str(value)
+def _workload_figures(request: Request) -> dict[str, dict[str, Number]]:
+    """The figures of the workload, by stage."""
+    costs = costs_of(request.build, request.workload())
+    stages = {**costs.stages, "generation": costs.generation}
+    return {stage: _figures(cost) for stage, cost in stages.items()}
 
 
-def _of_file(asked: _Options, path: Path) -> Difference:
-    widths = Widths.parse(asked.of_model("width"))
-    if asked.no_image or asked.values["new_tokens"] is not None:
+def _of_file(request: Request, path: Path, *, own_reference: bool) -> Difference:
+    widths, workload = request.widths, request.workload()
+    if workload.views is None or workload.new_tokens != 1:
         raise InputError("--from excludes --no-image and --new-tokens; a file has all three stages")
     if widths.parts:
         raise InputError("--from excludes widths of parts; the formulas of a file have none")
     stored = StoredFormulas.read(path)
-    if stored.model != asked.model:
-        raise InputError(f"{path} is of {stored.model!r}, not of {asked.model!r}")
-    if asked.values["reference"] is None:
-        asked = asked.changed([f"reference={stored.reference}"])
-    workload = asked.workload
-    execution = asked.of_model("execution")
+    if stored.model != request.model:
+        raise InputError(f"{path} is of {stored.model!r}, not of {request.model!r}")
+    if own_reference:
+        request = replace(request, reference=stored.reference)
+    execution = str(request.executions)
     stored.stages(execution)
-    present = asked.stages(Widths.SYMBOLIC, Routing.SYMBOLIC)
+    present = _stages(request)
     point = workload.bindings | widths.bindings
     points = {"vision": point} | {
-        stage: point | {U: count} for stage, count in experts_of(asked.build, workload).items()
+        stage: point | {U: count} for stage, count in experts_of(request.build, workload).items()
     }
     new = side_of(present)
     old = stored.side(execution, new)
     return Difference(
-        asked.model,
+        request.model,
         {"formulas": (str(path), "those of this version")},
         part_changes(old.parts, new.parts),
         operator_changes(old.operators, new.operators, WORK),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.console import Console, RenderableType
 
 from symcost import version
 from symcost.cli import options as given
+from symcost.cli.devices import devices
 from symcost.cli.diff import diff
 from symcost.cli.options import Format
 from symcost.cli.output import (
@@ -24,19 +26,21 @@ from symcost.cli.output import (
     section_tables,
     verification_table,
 )
+from symcost.cli.request import Request, with_request
+from symcost.cli.roofline import roofline
 from symcost.cli.sensitivity import sensitivity
+from symcost.cli.solve import solve
 from symcost.cli.sweep import sweep
 from symcost.errors import InputError, SymcostError
 from symcost.execution import Execution
 from symcost.files import require_writable, write_all
 from symcost.models import require_model
 from symcost.models.deepseek_ocr.executions import Executions
-from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
-from symcost.models.deepseek_ocr.model import DeepseekOCRModel
-from symcost.models.deepseek_ocr.routing import Assumption, Routing
+from symcost.models.deepseek_ocr.geometry import SYMBOLIC
+from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import (
-    Workload,
+    collectives_of,
     costs_of,
     experts_of,
     stage_costs,
@@ -78,64 +82,24 @@ def program(
 
 
 @app.command()
+@with_request()
 def report(
-    model: given.Model,
-    mode: given.Mode = None,
-    image: given.Image = None,
-    base_size: given.BaseSize = None,
-    tile_size: given.TileSize = None,
-    crop_grid: given.CropGrid = None,
-    no_image: given.NoImage = False,
-    batch: given.Batch = None,
-    prompt_tokens: given.PromptTokens = None,
-    context_len: given.ContextLen = None,
-    cached: given.Cached = None,
-    new_tokens: given.NewTokens = None,
-    reference: given.Reference = "vendor",
+    request: Request,
     execution: given.ExecutionOrAll = Execution.EAGER.value,
-    lm_head: given.LmHead = given.Head.ALL,
-    width: given.Width = "weights=2,activations=2,kv=2",
-    experts: given.Experts = Assumption.EXPECTED.value,
     backward: Annotated[
         bool, typer.Option("--backward", help="The backward pass of vision and prefill instead.")
     ] = False,
-    config: given.Config = None,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
 ) -> None:
     """Costs of one workload, by stage and part: an A4 page at 200 dpi unless told otherwise."""
-    workload = Workload.from_options(
-        mode=mode,
-        image=image,
-        base_size=base_size,
-        tile_size=tile_size,
-        crop_grid=crop_grid,
-        no_image=no_image,
-        batch=batch,
-        prompt_tokens=prompt_tokens,
-        context_len=context_len,
-        cached=cached,
-        new_tokens=new_tokens,
-    )
-    if backward and (cached is not None or new_tokens is not None):
+    if backward and (request.sizes["cached"], request.sizes["new_tokens"]) != (None, 1):
         raise InputError("--backward excludes --cached and --new-tokens; no step has one")
-    widths = Widths.parse(width)
-    routing = Routing.parse(experts)
+    workload, routing, spread = request.workload(), request.routing, request.parallel
 
     def under(executions: Executions) -> Report:
-        def build(views: Views | None) -> DeepseekOCRModel:
-            return given.model(
-                model,
-                views=views,
-                reference=reference,
-                execution=executions,
-                lm_head=lm_head,
-                widths=widths,
-                routing=routing,
-                config=config,
-            )
-
-        asked = (model, reference, str(executions), workload.as_dict())
+        build = replace(request, executions=executions).build
+        asked = (request.model, request.reference, str(executions), workload.as_dict())
         if backward:
             stages = stage_costs(build, workload, backward=True)
             touched = experts_of(build, workload)
@@ -143,7 +107,12 @@ def report(
             return Report(*asked, stages, {"assumed": str(routing), **touched})
         costs = costs_of(build, workload)
         return Report(
-            *asked, costs.stages, {"assumed": str(routing), **costs.experts}, costs.generation
+            *asked,
+            costs.stages,
+            {"assumed": str(routing), **costs.experts},
+            costs.generation,
+            spread,
+            collectives_of(build, workload),
         )
 
     result: Report | Comparison
@@ -204,6 +173,9 @@ def formulas(
 app.command()(sweep)
 app.command()(sensitivity)
 app.command()(diff)
+app.command()(solve)
+app.command()(roofline)
+app.command()(devices)
 
 
 @app.command()

@@ -97,6 +97,7 @@ def mixture_of_experts(
     touched: Size,
     features: Size,
     shared_features: Size,
+    held: Size | None = None,
     kernel: Kernel | None = None,
 ) -> Tensor:
     """Routed and shared experts on x (b, s, h) (transformers: UnlimitedOcrTextMoe).
@@ -104,7 +105,10 @@ def mixture_of_experts(
     Parameters
     ----------
     touched : int or sympy.Expr
-        How many distinct experts the tokens choose together.
+        How many distinct experts that lie here are chosen.
+    held : int or sympy.Expr, optional
+        How many of the experts lie here, if not all. They get as many rows as the tokens here send
+        to all of them.
     kernel : Kernel, optional
         What ends with the sum of both.
     """
@@ -115,7 +119,7 @@ def mixture_of_experts(
         flat,
         weights,
         numbers,
-        experts=experts,
+        experts=experts if held is None else held,
         touched=touched,
         features=features,
     )

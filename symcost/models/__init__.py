@@ -24,7 +24,7 @@ def load(name: str, **options: Any) -> DeepseekOCRModel:
         "deepseek-ocr".
     **options
         What `DeepseekOCRModel.from_config` takes: config, views, reference, execution, lm_head,
-        widths.
+        widths, routing, parallel.
 
     Examples
     --------

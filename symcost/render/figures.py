@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from symcost.cost import METRICS, Amount, Cost, Unit
@@ -39,3 +40,12 @@ def human(amount: Amount, unit: str = "") -> str:
         return f"{value:g} {unit}".strip()
     digits = 3 - min(3, len(str(int(value))) - 1)
     return f"{value:.{digits}f} {unit}"
+
+
+_TIMES = ((1, "s"), (1000, "ms"), (10**6, "µs"), (10**9, "ns"))
+
+
+def duration(seconds: Fraction) -> str:
+    """Four significant digits of a time: 13.71 ms."""
+    factor, unit = next((t for t in _TIMES if seconds * t[0] >= 1), _TIMES[-1])
+    return f"{float(seconds * factor):.4g} {unit}" if seconds < 10_000 else human(seconds, "s")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from symcost.cost import Amount, Cost, StageCost, as_rational, simplest
 from symcost.figures import exact
+from symcost.insight.collectives import AllReduce, all_sent_bytes, sent_bytes, steps
+from symcost.models.deepseek_ocr.collectives import Collective
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.render.figures import cost_object, human
 
 COLUMNS = (
@@ -38,6 +41,10 @@ class Report:
         What is assumed of the routing, and the experts that a layer then reads, by stage.
     generation : StageCost, optional
         A prefill and the decode steps behind it; none of a backward pass.
+    parallel : Parallel
+        The devices; costs are those of one.
+    collectives : mapping of str to tuple of Collective
+        What a device exchanges with others, by stage.
     """
 
     model: str
@@ -47,6 +54,8 @@ class Report:
     stages: Mapping[str, StageCost]
     experts: Mapping[str, Any]
     generation: StageCost | None = None
+    parallel: Parallel = ONE_DEVICE
+    collectives: Mapping[str, tuple[Collective, ...]] = field(default_factory=dict)
 
     columns = COLUMNS
 
@@ -67,7 +76,28 @@ class Report:
                 "per_request": {name: exact(amount) for name, amount in self._request.items()},
                 "per_page": {name: exact(amount) for name, amount in self._page.items()} or None,
             }
+        if self.is_spread:
+            found["parallel"] = {
+                "devices": int(self.parallel.devices),
+                "tensor": int(self.parallel.tensor),
+                "expert": int(self.parallel.expert),
+                "data": int(self.parallel.data),
+            }
+            found["collectives"] = {
+                stage: {
+                    "sent_bytes": {
+                        how.value: exact(all_sent_bytes(all_, how)) for how in AllReduce
+                    },
+                    "exchanges": [_exchange(each) for each in all_],
+                }
+                for stage, all_ in self.collectives.items()
+            }
         return found
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether there are several devices."""
+        return self.parallel != ONE_DEVICE
 
     @property
     def title(self) -> str:
@@ -79,7 +109,10 @@ class Report:
             columns, rows = w["crop_grid"]
             tiles = f"{columns}x{rows} tiles of {w['tile_size']} px" if w["crops"] else "no crops"
             page = f"view of {w['base_size']} px, {tiles}: {w['image_tokens']} image tokens"
-        told = f"{self.model} ({self.reference}, {self.execution}), batch {w['batch']}; {page}; "
+        told = f"{self.model} ({self.reference}, {self.execution}), batch {w['batch']}"
+        if self.is_spread:
+            told += f" on {self.parallel.devices} devices ({self.parallel}), figures of the busiest"
+        told += f"; {page}; "
         if self.generation is None:
             return f"{told}backward pass of a prefill of {w['context_len']}"
         return (
@@ -111,33 +144,60 @@ class Report:
                 "not modelled"
             )
             return
+        yield from self.exchange_notes()
         w, request, page = self.workload, self._request, self._page
+        whose, needs = "a request", "the batch"
+        if self.is_spread:
+            whose, needs = "a device's share of a request", "a device"
         yield (
-            f"a request (prefill of {w['context_len']} and {_steps(w['new_tokens'])} behind it): "
+            f"{whose} (prefill of {w['context_len']} and {_steps(w['new_tokens'])} behind it): "
             f"{human(request['flops'], 'FLOPs')}, {human(request['bytes_moved'], 'B')} moved, "
             f"{human(request['kv_bytes'], 'B')} of cache, {human(self._growth, 'B')} per token; "
-            f"the batch needs {human(self.generation.resident_bytes, 'B')} resident"
+            f"{needs} needs {human(self.generation.resident_bytes, 'B')} resident"
         )
         if page:
             yield (
                 f"a page: {w['image_tokens']} tokens ({w['vision_tokens']} without newlines and "
                 f"separator), {human(page['flops'], 'FLOPs')} and "
                 f"{human(page['bytes_moved'], 'B')} moved in vision, "
-                f"{human(page['kv_bytes'], 'B')} of cache"
+                f"{human(page['kv_bytes'], 'B')} of cache{' on a device' if self.is_spread else ''}"
+            )
+
+    def exchange_notes(self) -> Iterator[str]:
+        """What a device sends to others, a line for each way to make sums."""
+        if not self.is_spread:
+            return
+        for how in AllReduce:
+            sent = ", ".join(
+                f"{human(all_sent_bytes(self.collectives[stage], how), 'B')} in {stage}"
+                for stage in self.stages
+            )
+            yield f"a device sends, with {how.told} all-reduces: {sent}"
+        if self.parallel.expert != 1:
+            yield (
+                "routing is taken as balanced: the experts of a device get as many rows as its own "
+                "tokens choose"
             )
 
     @property
     def _growth(self) -> Amount:
         """Bytes of the cache for each token of a sequence."""
         w = self.workload
-        tokens = w["batch"] * (w["cached"] + w["new_tokens"])
+        tokens = self._sequences * (w["cached"] + w["new_tokens"])
         return simplest(as_rational(self.stages["decode"].kv_bytes) / tokens)
+
+    @property
+    def _sequences(self) -> int:
+        return int(self.parallel.sequences(self.workload["batch"]))
 
     @property
     def _request(self) -> dict[str, Amount]:
         """A prefill and its steps, for one sequence."""
         whole = self.generation
-        return {} if whole is None else self._shares(whole, whole.kv_bytes)
+        if whole is None:
+            return {}
+        count = self._sequences
+        return {**_shares(whole, count), "kv_bytes": _share(whole.kv_bytes, count)}
 
     @property
     def _page(self) -> dict[str, Amount]:
@@ -145,22 +205,13 @@ class Report:
         w = self.workload
         if w["base_size"] is None:
             return {}
-        cache = as_rational(self._growth) * w["image_tokens"] * w["batch"]
+        pages = int(self.parallel.pages(w["batch"]))
         return {
             "image_tokens": w["image_tokens"],
             "vision_tokens": w["vision_tokens"],
-            **self._shares(self.stages["vision"], cache),
+            **_shares(self.stages["vision"], pages),
+            "kv_bytes": simplest(as_rational(self._growth) * w["image_tokens"]),
         }
-
-    def _shares(self, cost: Cost, cache: Amount) -> dict[str, Amount]:
-        return {
-            "flops": self._per_sequence(cost.flops),
-            "bytes_moved": self._per_sequence(cost.bytes_moved),
-            "kv_bytes": self._per_sequence(cache),
-        }
-
-    def _per_sequence(self, amount: Amount) -> Any:
-        return simplest(as_rational(amount) / self.workload["batch"])
 
     def markdown(self) -> str:
         """The report as a table, with what stands beside it."""
@@ -212,6 +263,7 @@ class Comparison:
     def notes(self) -> Iterator[str]:
         """What stands beside the table, a line each."""
         yield "FLOPs, weights and the cache are the same under every execution"
+        yield from self._first.exchange_notes()
 
     @property
     def _first(self) -> Report:
@@ -220,6 +272,26 @@ class Comparison:
     def markdown(self) -> str:
         """The comparison as a table."""
         return _markdown(f"{self.title}.", self.columns, self.rows(), self.notes())
+
+
+def _shares(cost: Cost, count: int) -> dict[str, Amount]:
+    return {"flops": _share(cost.flops, count), "bytes_moved": _share(cost.bytes_moved, count)}
+
+
+def _share(amount: Amount, count: int) -> Amount:
+    return simplest(as_rational(amount) / count)
+
+
+def _exchange(collective: Collective) -> dict[str, Any]:
+    return {
+        "path": collective.path,
+        "kind": collective.kind.value,
+        "count": exact(simplest(as_rational(collective.count))),
+        "bytes": exact(collective.bytes),
+        "group": int(collective.group),
+        "sent_bytes": {how.value: exact(sent_bytes(collective, how)) for how in AllReduce},
+        "steps": {how.value: exact(steps(collective, how)) for how in AllReduce},
+    }
 
 
 def _plain(amount: Any) -> int | str:

@@ -307,21 +307,21 @@ def percent(share: Number) -> str:
 
 @dataclass(frozen=True)
 class SensitivityReport:
-    """Sensitivities of several figures of a model at one point."""
+    """Sensitivities of several figures of a model at one point.
 
-    model: str
-    reference: str
-    execution: str
-    workload: Mapping[str, Any]
+    Parameters
+    ----------
+    told : mapping
+        What is assumed of the model, and the workload, as JSON shows them.
+    """
+
+    told: Mapping[str, Any]
     figures: tuple[FigureSensitivity, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """It as JSON shows it."""
         return {
-            "model": self.model,
-            "reference": self.reference,
-            "execution": self.execution,
-            "workload": dict(self.workload),
+            **self.told,
             "figures": {figure.name: figure.as_dict() for figure in self.figures},
         }
 
@@ -332,7 +332,7 @@ class SensitivityReport:
 
     def notes(self, show: Callable[[Expr], str] = formulas.text) -> Iterator[str]:
         """What stands behind the tables, a line each."""
-        yield f"{self.model} ({self.reference}, {self.execution}); {PARTIAL}"
+        yield "{model} ({reference}, {execution}); ".format_map(self.told) + PARTIAL
         for figure in self.figures:
             told = zip(figure.orders, figure.sentences(show), strict=True)
             yield from (sentence for order, sentence in told if order.degree > 1)

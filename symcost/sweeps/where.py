@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.errors import InputError
-from symcost.exact import rational
+from symcost.exact import scientific
 from symcost.sweeps.axes import TEXTS
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
@@ -30,7 +30,6 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
 )
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*([<>=!]+)\s*([^\s<>=!].*?)\s*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
-_NUMBER = re.compile(r"([^eE]+)[eE]([+-]?[0-9]{1,3})")
 _SHOWN = 60
 """Signs of what a user wrote that a message repeats."""
 
@@ -119,11 +118,8 @@ def all_hold(
 
 
 def _number(value: str, text: str) -> Fraction:
-    mantissa, exponent = value, 0
-    if scaled := _NUMBER.fullmatch(value):
-        mantissa, exponent = scaled[1], int(scaled[2])
     try:
-        return rational(mantissa) * Fraction(10) ** exponent
+        return scientific(value)
     except ValueError:
         raise InputError(
             f"where {text[:_SHOWN]!r} compares with {value[:_SHOWN]!r}; allowed: a number such as "

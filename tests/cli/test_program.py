@@ -26,6 +26,7 @@ COST = {
                 "vector_flops",
                 "bytes_read",
                 "bytes_written",
+                "bytes_moved",
                 "weight_bytes",
                 "activation_bytes",
                 "kv_bytes",

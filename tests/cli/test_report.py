@@ -10,7 +10,7 @@ import pytest
 from symcost.cli.main import main
 
 COUNTS = (
-    *("flops", "matrix_flops", "vector_flops", "bytes_read", "bytes_written"),
+    *("flops", "matrix_flops", "vector_flops", "bytes_read", "bytes_written", "bytes_moved"),
     *("weight_bytes", "activation_bytes", "kv_bytes", "gradient_bytes", "resident_bytes"),
 )
 SPENT = COUNTS[:5]

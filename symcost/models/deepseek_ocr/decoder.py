@@ -13,6 +13,7 @@ from symcost.layers.norm import rms_norm
 from symcost.layers.position import rotary_tables
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.models.deepseek_ocr.geometry import Views, queries
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.reference import Reference
 from symcost.operators import add
 from symcost.paths import indexes
@@ -20,7 +21,12 @@ from symcost.symbols import FLOAT32_WIDTH, INDEX_WIDTH, B, K, S, U, w_a
 from symcost.tensor import Tensor
 
 
-def decoder(config: DecoderConfig, reference: Reference, views: Views | None) -> Graph:
+def decoder(
+    config: DecoderConfig,
+    reference: Reference,
+    views: Views | None,
+    parallel: Parallel = ONE_DEVICE,
+) -> Graph:
     """The graph of S tokens for each of B sequences on K cached ones, up to the final norm.
 
     Parameters
@@ -28,13 +34,18 @@ def decoder(config: DecoderConfig, reference: Reference, views: Views | None) ->
     views : Views, optional
         The page whose features take the places of image tokens; none for text alone, and for
         every decode step.
+    parallel : Parallel
+        How many devices share the layers; the graph is that of one of them.
     """
     graph = Graph()
     g = graph.root / "model"
     language = g / "language_model"
     ids = graph.input("input_ids", B, S, width=INDEX_WIDTH, differentiable=False)
     x = token_embedding(
-        language / "embed_tokens", ids, vocabulary=config.vocabulary, features=config.hidden
+        language / "embed_tokens",
+        ids,
+        vocabulary=parallel.share(config.vocabulary),
+        features=config.hidden,
     )
     if views is not None:
         features = _image(g, config, views)
@@ -58,7 +69,8 @@ def decoder(config: DecoderConfig, reference: Reference, views: Views | None) ->
             tables = rotary or rotary_tables(
                 at / "self_attn" / "rotary_emb", positions, frequencies, by_matmul=True, width=w_a
             )
-            x = decoder_layer(at, config, at.enter(x), *tables, routed=first >= config.dense_layers)
+            routed = first >= config.dense_layers
+            x = decoder_layer(at, config, at.enter(x), *tables, parallel, routed=routed)
     graph.output(rms_norm(language / "norm", x))
     return graph
 
@@ -72,7 +84,14 @@ def _image(g: Scope, config: DecoderConfig, views: Views) -> Tensor:
 
 
 def decoder_layer(
-    g: Scope, config: DecoderConfig, x: Tensor, cosines: Tensor, sines: Tensor, *, routed: bool
+    g: Scope,
+    config: DecoderConfig,
+    x: Tensor,
+    cosines: Tensor,
+    sines: Tensor,
+    parallel: Parallel = ONE_DEVICE,
+    *,
+    routed: bool,
 ) -> Tensor:
     """A decoder layer: attention, then a gated MLP or routed experts, each behind an RMSNorm."""
     attended = cached_attention(
@@ -81,8 +100,8 @@ def decoder_layer(
         cosines,
         sines,
         cached=K,
-        heads=config.heads,
-        kv_heads=config.kv_heads,
+        heads=parallel.share(config.heads),
+        kv_heads=parallel.share(config.kv_heads),
         head_size=config.head_size,
     )
     at = g.fused(ADD_RMS_NORM)
@@ -96,20 +115,22 @@ def decoder_layer(
             experts=config.experts,
             chosen=config.experts_per_token,
             touched=U,
-            features=config.expert_mlp,
-            shared_features=config.shared_experts * config.expert_mlp,
+            features=parallel.share(config.expert_mlp),
+            shared_features=parallel.share(config.shared_experts * config.expert_mlp),
+            held=parallel.held(config.experts),
             kernel=at.kernel,
         )
     else:
-        hidden = gated_mlp(g / "mlp", normed, config.mlp, kernel=at.kernel)
+        hidden = gated_mlp(g / "mlp", normed, parallel.share(config.mlp), kernel=at.kernel)
     return add(at / "add_mlp", x, hidden)
 
 
-def head(config: DecoderConfig, *, last_only: bool) -> Graph:
+def head(config: DecoderConfig, parallel: Parallel = ONE_DEVICE, *, last_only: bool) -> Graph:
     """The graph of the language model head on the hidden states of B sequences of S tokens."""
     graph = Graph()
     hidden = graph.input("hidden states", B, S, config.hidden)
+    vocabulary = parallel.share(config.vocabulary)
     graph.output(
-        lm_head(graph.root / "lm_head", hidden, vocabulary=config.vocabulary, last_only=last_only)
+        lm_head(graph.root / "lm_head", hidden, vocabulary=vocabulary, last_only=last_only)
     )
     return graph

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Self
 
 import sympy as sp
 
-from symcost.cost import Amount, Cost, SequenceCost, StageCost, simplest
+from symcost.cost import Amount, Cost, SequenceCost, StageCost, as_rational, simplest
 from symcost.errors import InputError, StageError
 from symcost.exact import Number
 from symcost.execution import Execution
 from symcost.graph import Graph
+from symcost.models.deepseek_ocr import collectives
+from symcost.models.deepseek_ocr.collectives import Collective
 from symcost.models.deepseek_ocr.config import DecoderConfig, DeepseekOCRConfig, published
 from symcost.models.deepseek_ocr.decoder import decoder, head
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC, Views
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.routing import Routing, touched
 from symcost.models.deepseek_ocr.vision import PARTS, vision
@@ -31,7 +35,8 @@ class DeepseekOCRModel:
     * prefill: vision, the decoder on the whole context, and the head.
     * decode: the decoder on one token per sequence, and the head; vision does not run.
 
-    Sizes are integers or symbols, and costs are then numbers or formulas.
+    Sizes are integers or symbols, and costs are then numbers or formulas. Of a model that is spread
+    over devices the batch is that of all of them, and costs are those of one, the busiest.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class DeepseekOCRModel:
         image_tokens: Size = 0,
         decoder_config: DecoderConfig | None = None,
         routing: Routing | None = None,
+        parallel: Parallel = ONE_DEVICE,
+        exchanged: Mapping[str, tuple[Collective, ...]] | None = None,
     ) -> None:
         self._vision_layer = vision_layer
         self._prefill_decoder = prefill_decoder
@@ -56,6 +63,8 @@ class DeepseekOCRModel:
         self._image_tokens = as_expr(image_tokens)
         self._decoder_config = decoder_config
         self._routing = Routing() if routing is None else routing
+        self._parallel = parallel
+        self._exchanged = {} if exchanged is None else exchanged
         self._stage: Stage | None = None
         self._batch_size: Size | None = None
         self._tokens: Size = 1
@@ -112,6 +121,7 @@ class DeepseekOCRModel:
         lm_head: str = "all",
         widths: Widths | None = None,
         routing: Routing | None = None,
+        parallel: Parallel = ONE_DEVICE,
     ) -> Self:
         """A model of a configuration, the published one unless given.
 
@@ -130,15 +140,24 @@ class DeepseekOCRModel:
             Bytes per element; bf16 throughout unless given.
         routing : Routing
             How many distinct experts tokens touch; the expectation unless given.
+        parallel : Parallel
+            How the model is spread over devices; on one unless given.
         """
         config = published() if config is None else config
         named = reference_named(reference)
         how = execution if isinstance(execution, Executions) else Executions.parse(execution)
         if lm_head not in ("all", "last"):
             raise InputError(f"lm_head is {lm_head!r}; allowed: all, last")
-        text = seen = GraphLayer(decoder(config.decoder, named, None), how.decoder)
+        last_only = lm_head == "last"
+        parallel.require_fit(config.decoder)
+        text = seen = GraphLayer(decoder(config.decoder, named, None, parallel), how.decoder)
+        exchanged = {
+            "decoder": tuple(collectives.of_decoder(config.decoder, parallel)),
+            "lm_head": tuple(collectives.of_head(config.decoder, parallel, last_only=last_only)),
+        }
         if views is not None:
-            seen = GraphLayer(decoder(config.decoder, named, views), how.decoder)
+            seen = GraphLayer(decoder(config.decoder, named, views, parallel), how.decoder)
+            exchanged["vision"] = tuple(collectives.of_vision(config.decoder, views, parallel))
         return cls(
             vision_layer=None
             if views is None
@@ -146,11 +165,13 @@ class DeepseekOCRModel:
             prefill_decoder=seen,
             step_decoder=text,
             num_decoder_layers=1,
-            head_layer=GraphLayer(head(config.decoder, last_only=lm_head == "last"), how.decoder),
+            head_layer=GraphLayer(head(config.decoder, parallel, last_only=last_only), how.decoder),
             widths=Widths() if widths is None else widths,
             image_tokens=0 if views is None else views.image_tokens,
             decoder_config=config.decoder,
             routing=routing,
+            parallel=parallel,
+            exchanged=exchanged,
         )
 
     @property
@@ -165,7 +186,7 @@ class DeepseekOCRModel:
 
     @property
     def batch_size(self) -> Size | None:
-        """Sequences in the present stage."""
+        """Sequences in the present stage, on all devices together."""
         return self._batch_size
 
     def start_vision(self, batch_size: Size = 1) -> None:
@@ -238,13 +259,37 @@ class DeepseekOCRModel:
         """The cost of the gradients of the present stage, which go from the last part to the first.
 
         While they go through a part, all that parts before it have saved is live.
+
+        Raises
+        ------
+        InputError
+            The model is spread over devices.
         """
+        if self._parallel != ONE_DEVICE:
+            raise InputError(
+                f"parallel is {self._parallel}; a backward pass is stated for one device only"
+            )
         parts: dict[str, Cost] = {}
         saved: Expr = ZERO
         for part, layer in self._running().items():
             parts[part] = layer.get_backward_cost().beside(saved)
             saved += layer.saved_bytes if isinstance(layer, GraphLayer) else ZERO
         return self._cost(parts)
+
+    def collectives(self) -> tuple[Collective, ...]:
+        """What a device exchanges with others in the present stage; nothing where it is alone.
+
+        In decode it is what the next token of each sequence takes.
+        """
+        return tuple(
+            replace(exchange, bytes=self._bound_amount(exchange.path, exchange.bytes))
+            for part in self._running()
+            for exchange in self._exchanged.get(part, ())
+        )
+
+    def _bound_amount(self, path: str, amount: Amount) -> Amount:
+        own = as_rational(amount).xreplace(self._widths.of_part(path))
+        return simplest(own.xreplace({s: as_rational(v) for s, v in self._bindings.items()}))
 
     @property
     def graphs(self) -> dict[str, Graph]:
@@ -269,26 +314,34 @@ class DeepseekOCRModel:
         return layers
 
     def _cost(self, parts: dict[str, Cost]) -> StageCost:
+        if "decoder" in parts:
+            parts["decoder"] = self._num_decoder_layers * parts["decoder"]
+        sizes = self._bindings
+        of_vision = sizes | {B: self._parallel.pages(self._batch)}
+        bound = {
+            part: self._bound(cost, of_vision if part == "vision" else sizes)
+            for part, cost in parts.items()
+        }
         if self._stage is Stage.VISION:
-            vision = parts["vision"]
-            return self._bound(StageCost(vision.entries, vision.parts))
-        parts["decoder"] = self._num_decoder_layers * parts["decoder"]
-        return self._bound(StageCost.together(**parts))
+            return StageCost(bound["vision"].entries, bound["vision"].parts)
+        return StageCost.together(**bound)
 
-    def _bound(self, cost: StageCost) -> StageCost:
+    def _bound(self, cost: Cost, bindings: Mapping[sp.Symbol, Number | Expr]) -> Cost:
         if self._widths.parts:
             cost = cost.each(
                 lambda entry: replace(
                     entry, amount=entry.amount.xreplace(self._widths.of_part(entry.path))
                 )
             )
-        return cost.bind(self._bindings)
+        return cost.bind(bindings)
+
+    @property
+    def _batch(self) -> Size:
+        return 1 if self._batch_size is None else self._batch_size
 
     @property
     def _bindings(self) -> dict[sp.Symbol, Number | Expr]:
-        sizes: dict[sp.Symbol, Number | Expr] = {
-            B: 1 if self._batch_size is None else self._batch_size
-        }
+        sizes: dict[sp.Symbol, Number | Expr] = {B: self._parallel.sequences(self._batch)}
         if self._stage is Stage.PREFILL:
             sizes |= {S: self._tokens, K: self._before.length}
             sizes |= self._experts(as_expr(sizes[B]) * self._tokens)
@@ -302,7 +355,7 @@ class DeepseekOCRModel:
         if self._decoder_config is None:
             return {}
         assumed = self._routing.prefill if self._stage is Stage.PREFILL else self._routing.decode
-        return {U: touched(assumed, tokens, self._decoder_config)}
+        return {U: touched(assumed, tokens, self._decoder_config, self._parallel)}
 
     def _require_vision(self) -> Layer:
         if self._vision_layer is None:

@@ -13,6 +13,7 @@ import sympy as sp
 from symcost.errors import InputError
 from symcost.exact import rational
 from symcost.models.deepseek_ocr.config import DecoderConfig
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.symbols import Expr, Size, U, as_expr
 
 
@@ -82,11 +83,19 @@ class Routing:
 Routing.SYMBOLIC = Routing(U, U)
 
 
-def touched(assumed: Touched, tokens: Size, config: DecoderConfig) -> Expr:
-    """The distinct experts of a layer that so many tokens touch.
+def touched(
+    assumed: Touched, tokens: Size, config: DecoderConfig, parallel: Parallel = ONE_DEVICE
+) -> Expr:
+    """The distinct experts of a layer that so many tokens touch, of those that lie on a device.
 
     An expectation or a fraction is rounded to whole weights of an expert's matrix, so that what is
     read of it is a whole number of weights.
+
+    Parameters
+    ----------
+    tokens : int or sympy.Expr
+        The tokens of one replica. Those of all replicas that share the experts choose among them;
+        in balanced routing the experts of a device get as many rows as its own tokens choose.
 
     Raises
     ------
@@ -94,36 +103,43 @@ def touched(assumed: Touched, tokens: Size, config: DecoderConfig) -> Expr:
         A measured fraction is of fewer experts than one token chooses, or of more than the tokens
         can choose.
     """
-    experts, chosen, count = config.experts, config.experts_per_token, as_expr(tokens)
+    count, chosen = as_expr(tokens), config.experts_per_token
+    held, least = parallel.held(config.experts), parallel.held(chosen)
     if assumed is Assumption.LEAST:
-        return as_expr(chosen)
-    most = sp.Min(experts, chosen * count)
+        return least
+    most = sp.Min(held, chosen * count)
     if assumed is Assumption.MOST:
         return most
+    weights = config.hidden * parallel.share(config.expert_mlp)
     if assumed is Assumption.EXPECTED:
-        return _expected(experts, chosen, config.hidden * config.expert_mlp, count)
+        return _expected(config, held, weights, count * parallel.expert)
     if not isinstance(assumed, Fraction):
         return assumed
-    share = sp.Rational(assumed.numerator, assumed.denominator) * experts
-    if share < chosen or (most.is_number and share > most):
-        bounds = f"{chosen} to {most}" if most.is_number else f"at least {chosen}"
+    share = sp.Rational(assumed.numerator, assumed.denominator) * held
+    if share.is_number and (share < least or (most.is_number and share > most)):
+        bounds = f"{least} to {most}" if most.is_number else f"at least {least}"
         raise InputError(
-            f"experts is {float(assumed):g}, {float(share):g} of {experts}; allowed for {count} "
-            f"tokens in a call: {bounds} of {experts}"
+            f"experts is {float(assumed):g}, {float(share):g} of {held}; allowed for {count} "
+            f"tokens in a call: {bounds} of {held}"
         )
-    return _in_whole_weights(share, config.hidden * config.expert_mlp)
+    return _in_whole_weights(share, weights)
 
 
-def _expected(experts: int, chosen: int, weights: int, tokens: Expr) -> Expr:
-    """The expectation E (1 - (1 - k/E)^n), which from some n on is E in whole weights."""
+def _expected(config: DecoderConfig, held: Expr, weights: Expr, tokens: Expr) -> Expr:
+    """The expectation E (1 - (1 - k/E)^n), which from some n on is E in whole weights.
+
+    Of the experts that lie on a device it is their share.
+    """
+    experts, chosen = config.experts, config.experts_per_token
     if chosen == experts:
-        return as_expr(experts)
+        return held
     missed = sp.Rational(experts - chosen, experts)
     # So many tokens leave less than half a weight; two more make up for what floats may lose.
-    enough = math.ceil(math.log(2 * experts * weights) / -math.log(missed)) + 2
+    all_weights = experts * config.hidden * config.expert_mlp
+    enough = math.ceil(math.log(2 * all_weights) / -math.log(missed)) + 2
     power = missed ** sp.Min(tokens, enough)
-    return _in_whole_weights(experts * (1 - power), weights)
+    return _in_whole_weights(held * (1 - power), weights)
 
 
-def _in_whole_weights(count: Expr, weights: int) -> Expr:
+def _in_whole_weights(count: Expr, weights: Expr) -> Expr:
     return sp.floor(count * weights + sp.Rational(1, 2)) / weights

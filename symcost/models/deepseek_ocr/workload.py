@@ -11,6 +11,7 @@ import sympy as sp
 from symcost.cost import Amount, Cost, SequenceCost, StageCost
 from symcost.errors import InputError
 from symcost.exact import Number
+from symcost.models.deepseek_ocr.collectives import Collective
 from symcost.models.deepseek_ocr.geometry import (
     TILE_SIZE,
     Views,
@@ -22,7 +23,7 @@ from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.vision import PARTS
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.stages import Stage, SyntheticKVCache, over_tokens
-from symcost.symbols import B, C, I_g, I_t, K, S, T, n_h, n_w
+from symcost.symbols import B, C, I_g, I_t, K, S, Size, T, n_h, n_w
 
 DEFAULT_PAGE = (1654, 2339)
 """Width and height in pixels of a page of A4 at 200 dots per inch."""
@@ -288,3 +289,29 @@ def symbolic_costs(model: DeepseekOCRModel) -> dict[str, StageCost]:
         Stage.DECODE.value: steps,
         "generation": answer,
     }
+
+
+def collectives_of(build: Build, workload: Workload) -> dict[str, tuple[Collective, ...]]:
+    """What a device exchanges with others on a workload, by stage and in whole answers."""
+    model = build(workload.views)
+    return _exchanged(model, workload.batch, workload.context_len, workload.new_tokens)
+
+
+def symbolic_collectives(model: DeepseekOCRModel) -> dict[str, tuple[Collective, ...]]:
+    """What a device exchanges on any workload, in B, S, T and the sizes of the views."""
+    return _exchanged(model, B, S, T)
+
+
+def _exchanged(
+    model: DeepseekOCRModel, batch: Size, context_len: Size, new_tokens: Size
+) -> dict[str, tuple[Collective, ...]]:
+    """Collectives by stage; those of a step are the same whatever is cached."""
+    found: dict[str, tuple[Collective, ...]] = {Stage.VISION.value: ()}
+    if model.has_vision:
+        model.start_vision(batch)
+        found[Stage.VISION.value] = model.collectives()
+    model.start_prefill(context_len, batch)
+    prefill = found[Stage.PREFILL.value] = model.collectives()
+    model.start_decode()
+    steps = tuple(exchange.repeated(new_tokens) for exchange in model.collectives())
+    return found | {Stage.DECODE.value: steps, "generation": prefill + steps}

@@ -1,0 +1,162 @@
+"""What most commands are asked about: a model, what is assumed of it, and a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Signature, signature
+from typing import Any
+
+from symcost.cli import options as given
+from symcost.execution import Execution
+from symcost.insight.collectives import AllReduce
+from symcost.insight.subject import Subject
+from symcost.models import load
+from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, from_file
+from symcost.models.deepseek_ocr.executions import Executions
+from symcost.models.deepseek_ocr.geometry import Views
+from symcost.models.deepseek_ocr.model import DeepseekOCRModel
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
+from symcost.models.deepseek_ocr.routing import Assumption, Routing
+from symcost.models.deepseek_ocr.widths import Widths
+from symcost.models.deepseek_ocr.workload import Workload
+
+
+@dataclass(frozen=True)
+class Request:
+    """A model, what is assumed of it, and the options that describe a workload."""
+
+    model: str
+    reference: str
+    executions: Executions
+    lm_head: given.Head
+    widths: Widths
+    routing: Routing
+    parallel: Parallel
+    config: DeepseekOCRConfig | None
+    sizes: dict[str, Any]
+
+    def build(self, views: Views | None) -> DeepseekOCRModel:
+        """The model that sees the given views."""
+        return load(
+            self.model,
+            config=self.config,
+            views=views,
+            reference=self.reference,
+            execution=self.executions,
+            lm_head=self.lm_head.value,
+            widths=self.widths,
+            routing=self.routing,
+            parallel=self.parallel,
+        )
+
+    def workload(self, **changed: Any) -> Workload:
+        """The workload, with some options changed."""
+        return Workload.from_options(**{**self.sizes, **changed})
+
+    def subject(self, opened: str, all_reduce: AllReduce) -> Subject:
+        """What is asked about, with one size left open."""
+        return Subject(
+            self.build,
+            self.executions,
+            self.workload(),
+            opened,
+            lambda mode: self.workload(
+                mode=mode, base_size=None, tile_size=None, crop_grid=None, context_len=None
+            ),
+            all_reduce,
+        )
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is assumed, as JSON shows it."""
+        return {
+            "model": self.model,
+            "reference": self.reference,
+            "execution": str(self.executions),
+            "lm_head": self.lm_head.value,
+            "parallel": str(self.parallel),
+            "workload": self.workload().as_dict(),
+        }
+
+
+def request(
+    model: given.Model,
+    mode: given.Mode = None,
+    image: given.Image = None,
+    base_size: given.BaseSize = None,
+    tile_size: given.TileSize = None,
+    crop_grid: given.CropGrid = None,
+    no_image: given.NoImage = False,
+    batch: given.Batch = None,
+    prompt_tokens: given.PromptTokens = None,
+    context_len: given.ContextLen = None,
+    cached: given.Cached = None,
+    new_tokens: given.NewTokens = 1,
+    reference: given.Reference = "vendor",
+    execution: given.ExecutionOption = Execution.EAGER.value,
+    lm_head: given.LmHead = given.Head.ALL,
+    width: given.Width = "weights=2,activations=2,kv=2",
+    experts: given.Experts = Assumption.EXPECTED.value,
+    parallel: given.Parallel = str(ONE_DEVICE),
+    config: given.Config = None,
+) -> Request:
+    """What the options describe; illegal ones are refused."""
+    sizes = {
+        "mode": mode,
+        "image": image,
+        "base_size": base_size,
+        "tile_size": tile_size,
+        "crop_grid": crop_grid,
+        "no_image": no_image,
+        "batch": batch,
+        "prompt_tokens": prompt_tokens,
+        "context_len": context_len,
+        "cached": cached,
+        "new_tokens": new_tokens,
+    }
+    asked = Request(
+        model,
+        reference,
+        Executions.parse(execution),
+        lm_head,
+        Widths.parse(width),
+        Routing.parse(experts),
+        Parallel.parse(parallel),
+        None if config is None else from_file(config),
+        sizes,
+    )
+    asked.workload()
+    return asked
+
+
+def with_request(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a request; it is called with the request and its own options.
+
+    An option of its own takes the place of one of the request, which then has its default.
+
+    Parameters
+    ----------
+    **defaults
+        Options of the request whose defaults are others for this command.
+    """
+    model, *shared = signature(request, eval_str=True).parameters.values()
+    shared = [p.replace(default=defaults.get(p.name, p.default)) for p in shared]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = signature(command, eval_str=True).parameters.values()
+        names = {p.name for p in own}
+        others = [p for p in (model, *shared) if p.name not in names]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            asked = request(**{p.name: values.pop(p.name) for p in others})
+            command(asked, **values)
+
+        every = (model, *own, *others[1:])
+        run.__signature__ = Signature(every)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in every}
+        return run
+
+    return decorate

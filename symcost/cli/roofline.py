@@ -1,0 +1,109 @@
+"""The command `symcost roofline`."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Annotated
+
+import typer
+
+from symcost.cli import options as given
+from symcost.cli.devices import AllReduceOption, DevicesFile, EfficiencyOption, NumberType
+from symcost.cli.options import Format
+from symcost.cli.output import emit, section_tables
+from symcost.cli.request import Request, with_request
+from symcost.errors import DomainError, InputError
+from symcost.execution import Execution
+from symcost.insight import devices as known
+from symcost.insight.collectives import AllReduce
+from symcost.insight.devices import DEFAULT_TYPE, Device
+from symcost.insight.latency import Rooflines, needed
+from symcost.insight.roofline import Efficiency, Granularity
+from symcost.insight.subject import ANSWER
+from symcost.insight.units import Dimension, parse_as
+from symcost.render.latency import Answer, latency_object, latency_sections, latency_summary
+from symcost.render.sections import sections_markdown
+
+
+@with_request(execution=Execution.IDEAL.value, lm_head=given.Head.LAST, new_tokens=ANSWER)
+def roofline(
+    request: Request,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Show it by stage and part; may be given several times. Default: all, in short.",
+        ),
+    ] = None,
+    devices: DevicesFile = None,
+    number_type: NumberType = DEFAULT_TYPE,
+    efficiency: EfficiencyOption = "1",
+    granularity: Annotated[
+        Granularity,
+        typer.Option(
+            help="stage: the maximum of sums, a bound whatever the kernels. kernel: the sum of "
+            "maxima over the kernels of --execution."
+        ),
+    ] = Granularity.STAGE,
+    target_ttft: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The peaks that this time to first token needs: 200ms."),
+    ] = None,
+    target_tpot: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The peaks that this time per output token needs: 20ms."),
+    ] = None,
+    all_reduce: AllReduceOption = AllReduce.RING,
+    show: given.FormatOption = Format.TABLE,
+    output: given.Output = None,
+) -> None:
+    """How long devices take at best, what bounds them, and how many pages that is in a day."""
+    shares = Efficiency.parse(efficiency)
+    targets = {
+        name: _target(name, text)
+        for name, text in (("ttft", target_ttft), ("tpot", target_tpot))
+        if text is not None
+    }
+    rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
+    batch = request.workload().batch
+
+    def answer(chosen: Device) -> Answer:
+        asked = rooflines.at(chosen, batch, number_type, shares)
+        needs = needed(rooflines, targets, batch, shares)
+        try:
+            fits = rooflines.largest_batch(chosen)
+        except DomainError:
+            return Answer(chosen, number_type, asked, None, None, needs)
+        most = fits.ranges[-1][1]
+        largest = None if most is None else rooflines.at(chosen, most, number_type, shares)
+        return Answer(chosen, number_type, asked, fits, largest, needs)
+
+    table = known.devices(devices)
+    names = device or [name for name, d in table.items() if number_type in d.matrix]
+    if not names:
+        raise InputError(f"no device states a matrix peak for {number_type!r}")
+    answers = [answer(known.device_named(name, devices)) for name in names]
+    if show is Format.JSON:
+        found = {
+            **request.told,
+            "granularity": granularity.value,
+            "efficiency": str(shares),
+            "devices": [latency_object(a) for a in answers],
+        }
+        emit(json.dumps(found, indent=1) + "\n", output)
+        return
+    pages = request.workload().views is not None
+    sections = list(latency_sections(answers, pages=pages, lines=device is not None))
+    summary = list(latency_summary(answers, granularity, shares))
+    if show is Format.MARKDOWN:
+        emit(sections_markdown(sections, summary), output)
+    else:
+        emit(lambda _: section_tables(sections, summary), output)
+
+
+def _target(name: str, text: str) -> Fraction:
+    found = parse_as(text, Dimension.SECONDS, f"target-{name}")
+    if not found:
+        raise InputError(f"target-{name} is {text}; allowed: a time above zero, such as 200ms")
+    return found

@@ -1,0 +1,98 @@
+"""The command `symcost solve`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from symcost.cli import options as given
+from symcost.cli.devices import (
+    AllReduceOption,
+    DeviceOrNone,
+    DevicesFile,
+    EfficiencyOption,
+    NumberType,
+)
+from symcost.cli.options import Format
+from symcost.cli.output import emit, section_tables
+from symcost.cli.request import Request, with_request
+from symcost.errors import InputError
+from symcost.execution import Execution
+from symcost.insight.collectives import AllReduce
+from symcost.insight.conditions import parse_condition
+from symcost.insight.devices import DEFAULT_TYPE, device_named
+from symcost.insight.grids import solve_grids
+from symcost.insight.roofline import Efficiency, rates
+from symcost.insight.solving import solve as solved
+from symcost.insight.subject import ANSWER, CROPS, SIZES
+from symcost.render.sections import sections_markdown
+from symcost.render.solution import (
+    grids_object,
+    grids_sections,
+    grids_summary,
+    solution_object,
+    solution_sections,
+    solution_summary,
+)
+
+
+@with_request(execution=Execution.IDEAL.value, lm_head=given.Head.LAST, new_tokens=ANSWER)
+def solve(
+    request: Request,
+    condition: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONDITION]…",
+            help="What is to hold: 'generation.resident_bytes <= 80GB', 'tpot <= 20ms', "
+            "'decode.compute_time >= decode.memory_time', "
+            "'prefill.decoder.attention.flops >= prefill.decoder.rest.flops', "
+            "'vision.flops <= large:vision.flops'. Default: what the device's memory holds.",
+        ),
+    ] = None,
+    opened: Annotated[
+        str,
+        typer.Option(
+            "--for", metavar="SIZE", help=f"What is asked for: {', '.join((*SIZES, CROPS))}."
+        ),
+    ] = "batch",
+    device: DeviceOrNone = None,
+    devices: DevicesFile = None,
+    number_type: NumberType = DEFAULT_TYPE,
+    efficiency: EfficiencyOption = "1",
+    all_reduce: AllReduceOption = AllReduce.RING,
+    show: given.FormatOption = Format.TABLE,
+    output: given.Output = None,
+) -> None:
+    """Exactly which batches, lengths, sides or crops meet conditions, with the limit's formula."""
+    if opened not in (*SIZES, CROPS):
+        raise InputError(f"for is {opened!r}; allowed: {', '.join((*SIZES, CROPS))}")
+    rate, texts = None, list(condition or ())
+    if device is not None:
+        chosen = device_named(device, devices)
+        rate = rates(chosen, number_type, Efficiency.parse(efficiency))
+        texts = texts or [f"generation.resident_bytes <= {chosen.memory / 10**9}GB"]
+    if not texts:
+        raise InputError(
+            "nothing to solve; give a condition, such as 'generation.resident_bytes <= 80GB', or "
+            "a device, such as --device H100-SXM"
+        )
+    subject = request.subject(opened, all_reduce)
+    conditions = [parse_condition(text, subject, rate) for text in texts]
+    found: dict[str, Any]
+    if opened == CROPS:
+        grids = solve_grids(conditions, subject.bindings)
+        found = grids_object(grids, conditions)
+        sections, summary = list(grids_sections(grids, conditions)), list(grids_summary(grids))
+    else:
+        solution = solved(conditions, subject.unknown, subject.bindings)
+        found = solution_object(solution)
+        sections, summary = list(solution_sections(solution)), list(solution_summary(solution))
+    if show is Format.JSON:
+        found = {**request.told, "device": device, "conditions": texts, **found}
+        emit(json.dumps(found, indent=1) + "\n", output)
+    elif show is Format.MARKDOWN:
+        emit(sections_markdown(sections, summary), output)
+    else:
+        emit(lambda _: section_tables(sections, summary), output)

@@ -1,0 +1,244 @@
+"""Latency and throughput of a workload on a device: the roofline of each stage and part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symcost.cost import Cost, as_rational
+from symcost.exact import Evaluator, Number
+from symcost.insight.devices import DEFAULT_TYPE, Device
+from symcost.insight.roofline import (
+    AT_BEST,
+    Efficiency,
+    Granularity,
+    Resource,
+    Timing,
+    grouped,
+    rates,
+    timing,
+)
+from symcost.insight.solving import Condition, Solution, solve
+from symcost.insight.subject import SHORT, Subject
+from symcost.symbols import B, Expr, T
+
+Groups = Sequence[Mapping[Resource, Expr]]
+"""What runs one after the other, and what each of it asks of the engines."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """The roofline of a stage or of a part of one.
+
+    Parameters
+    ----------
+    name : tuple of str
+        The stage, and the parts that lead to this one.
+    flops, bytes_moved : int or Fraction
+        What it does and moves.
+    timing : Timing
+        How long it takes.
+    """
+
+    name: tuple[str, ...]
+    flops: Number
+    bytes_moved: Number
+    timing: Timing
+
+    @property
+    def intensity(self) -> Fraction:
+        """FLOPs per byte moved; zero where nothing is."""
+        return Fraction(self.flops) / self.bytes_moved if self.bytes_moved else Fraction()
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a workload takes on a device.
+
+    Parameters
+    ----------
+    batch, new_tokens : int
+        Sequences, and tokens of each answer.
+    lines : tuple of Line
+        By stage and part; decode is all its steps.
+    together : Timing
+        Prefill and decode as one whole whose engines work side by side all the time.
+    resident : int or Fraction
+        Bytes that a device has to hold.
+    """
+
+    batch: int
+    new_tokens: int
+    lines: tuple[Line, ...]
+    together: Timing
+    resident: Number
+
+    def line(self, *name: str) -> Line:
+        """The line of a stage or part."""
+        return next(line for line in self.lines if line.name == name)
+
+    @property
+    def ttft(self) -> Timing:
+        """Time to first token: the prefill, vision included."""
+        return self.line("prefill").timing
+
+    @property
+    def tpot(self) -> Timing:
+        """Time per output token behind the first pass: the mean step."""
+        return self.line("decode").timing / self.new_tokens
+
+    @property
+    def request(self) -> Fraction:
+        """Seconds from a request to the end of its answer."""
+        return self.ttft.seconds + self.line("decode").timing.seconds
+
+    @property
+    def requests_per_second(self) -> Fraction:
+        """Answers per second where one batch follows the other; with an image, pages per second."""
+        return self.batch / self.request
+
+    @property
+    def most_requests_per_second(self) -> Fraction:
+        """Answers per second that nothing exceeds: the prefill of some runs beside steps of others.
+
+        It is the batch over the time of all its work and traffic, of engines that never wait.
+        """
+        return self.batch / self.together.seconds
+
+
+class Rooflines:
+    """The roofline of a subject whose batch is open, for any batch and device.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model on a workload, opened for "batch".
+    granularity : Granularity
+        What runs one after the other.
+    """
+
+    def __init__(self, subject: Subject, granularity: Granularity = Granularity.STAGE) -> None:
+        self._subject = subject
+        self._granularity = granularity
+        self._costs: dict[tuple[str, ...], Cost] = {}
+        for stage in ("vision", "prefill", "decode"):
+            self._costs |= dict(_named((stage,), subject.costs[stage]))
+        self._groups = {name: self._grouped(name[0], cost) for name, cost in self._costs.items()}
+        self._together = [subject.demands("generation", subject.costs["generation"])]
+        self._resident = subject.figure("generation.resident_bytes")[0]
+
+    def _grouped(self, stage: str, cost: Cost) -> Groups:
+        if self._granularity is Granularity.STAGE:
+            return [self._subject.demands(stage, cost)]
+        links = [{Resource.LINK: sent} for sent in self._subject.sent(stage, cost)]
+        return grouped(cost, self._subject.kernel_of) + links
+
+    def at(
+        self,
+        device: Device,
+        batch: int,
+        number_type: str = DEFAULT_TYPE,
+        efficiency: Efficiency = AT_BEST,
+    ) -> Latency:
+        """The roofline of a batch on a device.
+
+        Raises
+        ------
+        InputError
+            The device states no peak for the type of numbers.
+        """
+        bindings = {**self._subject.bindings, B: batch}
+        evaluator = Evaluator(bindings)
+        rate = rates(device, number_type, efficiency)
+
+        def timed(groups: Groups) -> Timing:
+            return timing(
+                ({r: Fraction(evaluator(amount)) for r, amount in g.items()} for g in groups), rate
+            )
+
+        lines = tuple(
+            Line(
+                name,
+                evaluator(as_rational(cost.flops)),
+                evaluator(as_rational(cost.bytes_moved)),
+                timed(self._groups[name]),
+            )
+            for name, cost in self._costs.items()
+        )
+        return Latency(
+            batch,
+            int(bindings[T]),
+            lines,
+            timed(self._together),
+            evaluator(self._resident),
+        )
+
+    def work(self, target: str, batch: int) -> dict[Resource, Fraction]:
+        """What the time to the first token, or that for each further one, is spent on."""
+        stage = SHORT[target]
+        evaluator = Evaluator({**self._subject.bindings, B: batch})
+        count = 1 if target == "ttft" else self._subject.workload.new_tokens
+        found = self._subject.demands(stage, self._subject.costs[stage])
+        return {resource: Fraction(evaluator(amount)) / count for resource, amount in found.items()}
+
+    def largest_batch(self, device: Device) -> Solution:
+        """The largest batch that a device's memory holds, by solving.
+
+        Raises
+        ------
+        DomainError
+            Not even one sequence fits.
+        """
+        memory = as_rational(device.memory)
+        condition = Condition(
+            f"generation.resident_bytes <= {device.memory / 10**9}GB", self._resident, "<=", memory
+        )
+        return solve([condition], self._subject.unknown, self._subject.bindings)
+
+
+def _named(name: tuple[str, ...], cost: Cost) -> Iterator[tuple[tuple[str, ...], Cost]]:
+    yield name, cost
+    for part, share in cost.parts.items():
+        yield from _named((*name, part), share)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What an engine has to do per second so that a stage takes no longer than a target.
+
+    Parameters
+    ----------
+    target : str
+        "ttft" or "tpot".
+    seconds : Fraction
+        The target.
+    resource : Resource
+        The engine.
+    rate : Fraction
+        The peak that it needs, in FLOPs or bytes per second.
+    """
+
+    target: str
+    seconds: Fraction
+    resource: Resource
+    rate: Fraction
+
+
+def needed(
+    rooflines: Rooflines, targets: Mapping[str, Fraction], batch: int, efficiency: Efficiency
+) -> list[Need]:
+    """The peaks that times to first token and per token need, each stage taken as a whole.
+
+    Parameters
+    ----------
+    targets : mapping of str to Fraction
+        Seconds for "ttft", "tpot" or both.
+    efficiency : Efficiency
+        The share of each peak that is reached.
+    """
+    return [
+        Need(target, seconds, resource, Fraction(amount) / seconds / efficiency.of(resource))
+        for target, seconds in targets.items()
+        for resource, amount in rooflines.work(target, batch).items()
+    ]

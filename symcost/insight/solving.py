@@ -1,0 +1,379 @@
+"""For which values of a size conditions hold: exactly, for all values, with the formula where one.
+
+A condition compares two formulas. The sign of their difference is charted by proof
+(`symcost.insight.signs`), so the answer is complete; a closed form is solved from the formula and
+must agree with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+import sympy as sp
+
+from symcost.cost import as_rational
+from symcost.errors import DomainError
+from symcost.exact import Bindings, Evaluator, Number
+from symcost.insight.signs import Chart, sign_chart, sign_of_maxima
+from symcost.symbols import Expr, info_of
+
+HOLDS: Mapping[str, frozenset[int]] = {
+    "<=": frozenset({-1, 0}),
+    "<": frozenset({-1}),
+    ">=": frozenset({0, 1}),
+    ">": frozenset({1}),
+    "==": frozenset({0}),
+}
+"""The signs of left minus right for which a comparison holds."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A comparison of two formulas.
+
+    Parameters
+    ----------
+    text : str
+        How it is told.
+    left, right : sympy.Expr
+        What is compared.
+    operator : {"<=", "<", ">=", ">", "=="}
+        How.
+    """
+
+    text: str
+    left: Expr
+    operator: str
+    right: Expr
+
+    def holds(self, evaluator: Evaluator) -> bool:
+        """Whether it holds at a point."""
+        left, right = evaluator(self.left), evaluator(self.right)
+        return (left > right) - (left < right) in HOLDS[self.operator]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The size that is asked for.
+
+    Parameters
+    ----------
+    name : str
+        What people call it.
+    symbol : sympy.Symbol
+        An integer symbol.
+    first : int
+        The smallest value that it may take.
+    last : int, optional
+        The largest one; there is none unless given.
+    """
+
+    name: str
+    symbol: sp.Symbol
+    first: int
+    last: int | None = None
+
+    @property
+    def step(self) -> int:
+        """How far neighbours lie apart."""
+        return info_of(self.symbol).multiple_of
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """The formula of a boundary: the root of a polynomial of degree one or two.
+
+    Parameters
+    ----------
+    coefficients : tuple of sympy.Expr
+        Of left minus right in the unknown, the constant one first, as formulas of the other sizes.
+    numbers : tuple of int or Fraction
+        The same with the numbers of the workload.
+    domain : tuple of (sympy.Expr, sympy.Expr)
+        Where it holds: each first formula is at most the second.
+    whole : int
+        The root, rounded down to a legal value by integer arithmetic.
+    """
+
+    coefficients: tuple[Expr, ...]
+    numbers: tuple[Number, ...]
+    domain: tuple[tuple[Expr, Expr], ...]
+    whole: int
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Neighbouring values, at one of which a condition holds and at the other it does not.
+
+    Parameters
+    ----------
+    condition : Condition
+        The condition that fails there.
+    holds, fails : int
+        The two values.
+    left, right : tuple of int or Fraction
+        What both sides of the condition are at the value that holds, and at the other.
+    closed : ClosedForm or str
+        The formula that gives it, or why there is none.
+    """
+
+    condition: Condition
+    holds: int
+    fails: int
+    left: tuple[Number, Number]
+    right: tuple[Number, Number]
+    closed: ClosedForm | str
+
+
+@dataclass(frozen=True)
+class Solution:
+    """All values of a size at which conditions hold.
+
+    Parameters
+    ----------
+    unknown : Unknown
+        The size.
+    ranges : tuple of (int, int or None)
+        First and last value of each range in which all conditions hold; None where it has no end.
+    boundaries : tuple of Boundary
+        The ends of the ranges that are due to a condition, not to what is legal.
+    proved, computed : int
+        Ranges on which the sign of a difference was proved, and values at which it was computed.
+    """
+
+    unknown: Unknown
+    ranges: tuple[tuple[int, int | None], ...]
+    boundaries: tuple[Boundary, ...]
+    proved: int
+    computed: int
+
+
+def solve(conditions: Sequence[Condition], unknown: Unknown, bindings: Bindings) -> Solution:
+    """All values of a size at which all conditions hold.
+
+    Parameters
+    ----------
+    conditions : sequence of Condition
+        In the unknown and in what is bound.
+    bindings : mapping of sympy.Symbol to int or Fraction
+        The numbers of all other symbols.
+
+    Raises
+    ------
+    DomainError
+        No value meets them, or all do, so that there is nothing to solve; or the signs could not
+        be proved everywhere.
+    """
+    differences = [_Difference(condition, unknown, bindings) for condition in conditions]
+    ranges = _common([_held(d.chart, d.condition.operator) for d in differences])
+    if not ranges:
+        raise DomainError(_none(unknown, differences))
+    whole = (unknown.first, unknown.last)
+    if ranges == [whole]:
+        raise DomainError(_all(unknown, differences))
+    boundaries = tuple(
+        difference.boundary(holds, fails)
+        for holds, fails in _ends(ranges, unknown)
+        for difference in differences
+        if not difference.condition.holds(difference.at(fails))
+    )
+    return Solution(
+        unknown,
+        tuple(ranges),
+        boundaries,
+        sum(d.chart.proved for d in differences),
+        sum(d.chart.computed for d in differences),
+    )
+
+
+class _Difference:
+    """Left minus right of a condition, by the alternatives of the maxima on both sides."""
+
+    def __init__(self, condition: Condition, unknown: Unknown, bindings: Bindings) -> None:
+        self.condition = condition
+        self._unknown, self._bindings = unknown, bindings
+        left, right = self._bound(condition.left), self._bound(condition.right)
+        pairs = list(product(left, right))
+        self._formulas = [left[one] - right[other] for one, other in pairs]
+        self._charts = [
+            sign_chart(sp.expand(one - other), unknown.symbol, unknown.first, unknown.last)
+            for one, other in pairs
+        ]
+        self.chart = sign_of_maxima(self._charts, len(right), unknown.step)
+
+    def _bound(self, formula: Expr) -> dict[Expr, Expr]:
+        """The alternatives of a formula with all other symbols bound, and as formulas."""
+        numbers = {symbol: as_rational(value) for symbol, value in self._bindings.items()}
+        return {sp.expand(f.xreplace(numbers)): f for f in alternatives(formula)}
+
+    def at(self, value: int) -> Evaluator:
+        """The point at which the unknown has a value."""
+        return Evaluator({**self._bindings, self._unknown.symbol: value})
+
+    def sides(self, value: int) -> tuple[Number, Number]:
+        """Both sides of the condition at a value."""
+        evaluator = self.at(value)
+        return evaluator(self.condition.left), evaluator(self.condition.right)
+
+    def boundary(self, holds: int, fails: int) -> Boundary:
+        """The boundary between two neighbouring values."""
+        left, right = zip(self.sides(holds), self.sides(fails), strict=True)
+        low, high = sorted((holds, fails))
+        closed = _closed(self._changing(high), self._unknown, self._bindings, low, high)
+        return Boundary(self.condition, holds, fails, left, right, closed)
+
+    def _changing(self, first: int) -> Expr:
+        """The difference of alternatives that has another sign from a value on."""
+        return next(
+            formula
+            for formula, chart in zip(self._formulas, self._charts, strict=True)
+            if any(run.first == first for run in chart.runs)
+        )
+
+
+def alternatives(formula: Expr) -> list[Expr]:
+    """Formulas without a maximum whose maximum a formula is.
+
+    Raises
+    ------
+    DomainError
+        A maximum stands where it cannot be taken out.
+    """
+    if not formula.has(sp.Max):
+        return [formula]
+    if isinstance(formula, sp.Max):
+        return [part for argument in formula.args for part in alternatives(argument)]
+    if isinstance(formula, sp.Add):
+        choices = [alternatives(argument) for argument in formula.args]
+        return [sp.Add(*chosen) for chosen in product(*choices)]
+    if isinstance(formula, sp.Mul):
+        within = [factor for factor in formula.args if factor.has(sp.Max)]
+        others = sp.Mul(*(factor for factor in formula.args if not factor.has(sp.Max)))
+        if len(within) == 1 and others.is_nonnegative:
+            return [others * part for part in alternatives(within[0])]
+    raise DomainError(f"a maximum cannot be taken out of {formula}")
+
+
+def _held(chart: Chart, operator: str) -> list[tuple[int, int | None]]:
+    """The ranges of values whose sign is one of those for which a comparison holds."""
+    ranges: list[tuple[int, int | None]] = []
+    joins = False
+    for run in chart.runs:
+        holds = run.sign in HOLDS[operator]
+        if holds and joins:
+            ranges[-1] = (ranges[-1][0], run.last)
+        elif holds:
+            ranges.append((run.first, run.last))
+        joins = holds
+    return ranges
+
+
+def _common(sets: Sequence[list[tuple[int, int | None]]]) -> list[tuple[int, int | None]]:
+    """The ranges that lie in all sets of ranges."""
+    common, *others = sets
+    for ranges in others:
+        pairs = product(common, ranges)
+        common = [(max(a, c), _least(b, d)) for (a, b), (c, d) in pairs]
+        common = [(first, last) for first, last in common if last is None or first <= last]
+    return sorted(common)
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((end for end in (one, other) if end is not None), default=None)
+
+
+def _ends(ranges: Iterable[tuple[int, int | None]], unknown: Unknown) -> Iterator[tuple[int, int]]:
+    """The values at the ends of ranges with the neighbours outside, where these are legal."""
+    for first, last in ranges:
+        if first != unknown.first:
+            yield first, first - unknown.step
+        if last not in (None, unknown.last):
+            yield last, last + unknown.step
+
+
+def _closed(
+    formula: Expr, unknown: Unknown, bindings: Bindings, low: int, high: int
+) -> ClosedForm | str:
+    """The closed form of a change of sign between two neighbours, or why there is none."""
+    symbol = unknown.symbol
+    points = [Evaluator({**bindings, symbol: value}) for value in (low, high)]
+    domain: dict[tuple[Expr, Expr], None] = {}
+
+    def resolved(smallest: Expr) -> Expr:
+        """A minimum as the argument that it is at both neighbours, if that is the same one."""
+        for chosen in smallest.args:
+            if all(point(chosen) == point(smallest) for point in points):
+                domain.update(
+                    {(chosen, o): None for o in smallest.args if (o - chosen).has(symbol)}
+                )
+                return chosen
+        return smallest
+
+    simple = sp.expand(
+        formula.replace(lambda part: isinstance(part, sp.Min) and part.has(symbol), resolved)
+    )
+    if not simple.is_polynomial(symbol):
+        parts = (part for part in sp.postorder_traversal(simple) if part.has(symbol))
+        return f"it holds {next(part for part in parts if not part.is_polynomial(symbol))}"
+    coefficients = tuple(sp.Poly(simple, symbol).all_coeffs()[::-1])
+    numbers = tuple(points[0](coefficient) for coefficient in coefficients)
+    if len(coefficients) > 3:
+        return f"it is of degree {len(coefficients) - 1} in {symbol}"
+    whole = _whole_root(numbers, rises=points[0](simple) < points[1](simple))
+    whole -= whole % unknown.step
+    if whole not in (low, high):
+        raise DomainError(f"{simple} has its root at {whole}, but changes its sign behind {low}")
+    return ClosedForm(coefficients, numbers, tuple(domain), whole)
+
+
+def _whole_root(numbers: Sequence[Number], *, rises: bool) -> int:
+    """The whole part of the root at which a polynomial of degree one or two rises, or falls."""
+    scale = math.lcm(*(Fraction(number).denominator for number in numbers))
+    c, b, *squares = (int(number * scale) for number in numbers)
+    if not squares:
+        return -c // b
+    (a,) = squares
+    if a < 0:
+        a, b, c, rises = -a, -b, -c, not rises
+    square = b * b - 4 * a * c
+    root = math.isqrt(square)
+    if rises:
+        return (root - b) // (2 * a)
+    return (-b - root - (root * root < square)) // (2 * a)
+
+
+def _none(unknown: Unknown, differences: Sequence[_Difference]) -> str:
+    """Why no value meets all conditions."""
+    told = " and ".join(d.condition.text for d in differences)
+    if len(differences) == 1 or any(not _held(d.chart, d.condition.operator) for d in differences):
+        failing = next(d for d in differences if not _held(d.chart, d.condition.operator))
+        changes = [run.first for run in failing.chart.runs[1:]]
+        left, right = failing.sides(unknown.first)
+        more = (
+            f"at {unknown.name} {unknown.first} it is {_short(left)} against {_short(right)}, and "
+            "no larger one meets it"
+        )
+        if changes and failing.condition.operator == "==":
+            before = changes[0] - unknown.step
+            more = f"the sides cross between {before} and {changes[0]}"
+        return f"no {unknown.name} meets {failing.condition.text}: {more} (proved for all)"
+    return f"no {unknown.name} meets {told} at once (proved for all)"
+
+
+def _all(unknown: Unknown, differences: Sequence[_Difference]) -> str:
+    """That every value meets all conditions."""
+    told = " and ".join(d.condition.text for d in differences)
+    reach = (
+        f"of at least {unknown.first}"
+        if unknown.last is None
+        else f"from {unknown.first} to {unknown.last}"
+    )
+    return f"every {unknown.name} {reach} meets {told} (proved for all); there is no limit"
+
+
+def _short(number: Number) -> str:
+    return f"{float(number):.6g}"

@@ -1,0 +1,276 @@
+"""What is asked about: a model on a workload, in which one size may be left open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from types import MappingProxyType
+
+import sympy as sp
+
+from symcost.bounds import first_value
+from symcost.cost import METRICS, Cost, SequenceCost, StageCost, Unit, as_rational
+from symcost.errors import InputError
+from symcost.exact import Number
+from symcost.execution import kernels
+from symcost.figures import cost_named, unit_of
+from symcost.graph import Graph
+from symcost.insight.collectives import AllReduce, sent_bytes
+from symcost.insight.roofline import Rates, Resource, demands, seconds
+from symcost.insight.solving import Unknown
+from symcost.insight.units import Dimension
+from symcost.layers.kernels import BIASED_FLASH_ATTENTION, FLASH_ATTENTION
+from symcost.models.deepseek_ocr.collectives import Collective
+from symcost.models.deepseek_ocr.executions import Executions
+from symcost.models.deepseek_ocr.geometry import Views
+from symcost.models.deepseek_ocr.workload import (
+    Build,
+    Workload,
+    symbolic_collectives,
+    symbolic_costs,
+)
+from symcost.peaks import largest
+from symcost.stages import SyntheticKVCache
+from symcost.symbols import B, Expr, I_g, I_t, K, S, T, n_h, n_w
+
+ANSWER = 1000
+"""Tokens of an answer, unless a workload says how many."""
+
+_ATTENTION = (FLASH_ATTENTION, BIASED_FLASH_ATTENTION)
+
+SHARES = ("attention", "rest")
+"""What any cost can be parted into: what a flash-attention kernel holds, and everything else."""
+
+TIMES: Mapping[str, tuple[Resource, ...]] = MappingProxyType(
+    {
+        "time": tuple(Resource),
+        "compute_time": (Resource.MATRIX, Resource.VECTOR),
+        **{f"{resource}_time": (resource,) for resource in Resource},
+    }
+)
+"""Times on a device that a figure may be, and the engines whose slowest each one is."""
+
+SIZES: Mapping[str, sp.Symbol] = MappingProxyType(
+    {
+        "batch": B,
+        "context_len": S,
+        "cached": K,
+        "new_tokens": T,
+        "base_size": I_g,
+        "tile_size": I_t,
+    }
+)
+"""What may be left open, besides the crop grid, and its symbol."""
+
+CROPS = "crops"
+
+
+class Subject:
+    """A model on a workload, with at most one of its sizes left open.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the model that sees the given views.
+    executions : Executions
+        How its operators are grouped into kernels.
+    workload : Workload
+        The numbers of all sizes that are not left open.
+    opened : str
+        The size that is: one of SIZES, or "crops"; none unless given.
+    of_mode : callable, optional
+        The workload in another mode, for figures such as "large:vision.flops".
+    all_reduce : AllReduce
+        How devices make sums.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        executions: Executions,
+        workload: Workload,
+        opened: str = "",
+        of_mode: Callable[[str], Workload] | None = None,
+        all_reduce: AllReduce = AllReduce.RING,
+    ) -> None:
+        self._all_reduce = all_reduce
+        self._build, self._executions, self._opened = build, executions, opened
+        self._of_mode = of_mode
+        self.workload = workload
+        self._views, self._following = _opened(workload, opened)
+        self._model = build(self._views)
+
+    @cached_property
+    def costs(self) -> dict[str, StageCost]:
+        """The closed forms of vision, prefill, decode and generation."""
+        return symbolic_costs(self._model)
+
+    @cached_property
+    def bindings(self) -> dict[sp.Symbol, Number]:
+        """The numbers of all sizes that are neither open nor follow the open one."""
+        w = self.workload
+        sizes = {B: w.batch, S: w.context_len, K: w.cached, T: w.new_tokens}
+        free = {SIZES.get(self._opened), *self._following}
+        return {symbol: value for symbol, value in sizes.items() if symbol not in free}
+
+    @property
+    def unknown(self) -> Unknown:
+        """The size that is open, if it is not the crop grid."""
+        symbol = SIZES[self._opened]
+        first = first_value(symbol)
+        if symbol == S:
+            first = max(first, self.workload.image_tokens)
+        return Unknown(self._opened, symbol, first)
+
+    @cached_property
+    def _groups(self) -> tuple[Mapping[str, str], frozenset[str]]:
+        """The kernel of each operator, named after its first one; the operators of attention."""
+        kernel_of: dict[str, str] = {}
+        attention: set[str] = set()
+        for graphs in self._graphs():
+            for part, graph in graphs.items():
+                execution = getattr(self._executions, "vision" if part == "vision" else "decoder")
+                for group in kernels(graph, execution):
+                    first = group.operations[0].path
+                    kernel_of |= {op.path: first for op in group.operations}
+                attention |= {
+                    op.path
+                    for op in graph.operations
+                    if op.kernel is not None and op.kernel.fusion in _ATTENTION
+                }
+        return kernel_of, frozenset(attention)
+
+    def _graphs(self) -> Iterator[Mapping[str, Graph]]:
+        self._model.start_prefill(S, B)
+        yield self._model.graphs
+        self._model.start_decode(SyntheticKVCache(B, K))
+        yield self._model.graphs
+
+    def kernel_of(self, path: str) -> str:
+        """The first operator of the kernel in which an operator runs."""
+        return self._groups[0][path]
+
+    @cached_property
+    def collectives(self) -> dict[str, tuple[Collective, ...]]:
+        """What a device exchanges with others, by stage, as formulas."""
+        return symbolic_collectives(self._model)
+
+    def sent(self, stage: str, cost: Cost) -> list[Expr]:
+        """The bytes that a device sends in each collective behind a module of a stage's cost."""
+        return [
+            as_rational(sent_bytes(collective, self._all_reduce))
+            for collective in self.collectives[stage]
+            if cost.at(collective.path).entries
+        ]
+
+    def demands(self, stage: str, cost: Cost) -> dict[Resource, Expr]:
+        """What a stage, or a part of one, asks of the engines of a device."""
+        sent = self.sent(stage, cost)
+        return demands(cost) | ({Resource.LINK: sp.Add(*sent)} if sent else {})
+
+    def figure(self, name: str, rate: Rates | None = None) -> tuple[Expr, Dimension]:
+        """The formula of a figure, in what is open and what is bound.
+
+        Parameters
+        ----------
+        name : str
+            `STAGE[.PART…][.attention|.rest].METRIC`, `ttft` or `tpot`; of another mode behind its
+            name: `large:vision.flops`.
+        rate : mapping of Resource to Fraction, optional
+            What the device does per second, for times.
+
+        Raises
+        ------
+        InputError
+            A name is unknown, or a time is asked for without a device.
+        """
+        mode, colon, own = name.rpartition(":")
+        if colon:
+            return self._of(mode, own, rate)
+        formula, dimension = self._named(name, rate)
+        return formula.xreplace(self._following), dimension
+
+    def _of(self, mode: str, name: str, rate: Rates | None) -> tuple[Expr, Dimension]:
+        """A figure of the workload in another mode."""
+        if self._of_mode is None or self.workload.views is None:
+            raise InputError(f"{mode}:{name} asks for a mode; there is no page")
+        if self._opened == "context_len":
+            raise InputError(f"{mode}:{name} has a context of its own; open another size")
+        shared = self._opened if self._opened in {"batch", "cached", "new_tokens"} else ""
+        other = Subject(
+            self._build,
+            self._executions,
+            self._of_mode(mode),
+            shared,
+            all_reduce=self._all_reduce,
+        )
+        formula, dimension = other.figure(name, rate)
+        numbers = {symbol: as_rational(value) for symbol, value in other.bindings.items()}
+        return formula.xreplace(numbers), dimension
+
+    def _named(self, name: str, rate: Rates | None) -> tuple[Expr, Dimension]:
+        cost, metric = self._cost(f"{SHORT[name]}.time" if name in SHORT else name)
+        if metric not in TIMES:
+            if metric not in METRICS:
+                allowed = ", ".join((*METRICS, *TIMES))
+                raise InputError(f"figure {name!r} ends in {metric!r}; allowed: {allowed}")
+            unit = unit_of(metric)
+            dimension = Dimension.BYTES if unit is Unit.BYTES else Dimension.FLOPS
+            return as_rational(cost.figure(metric)), dimension
+        if rate is None:
+            raise InputError(f"{name} is a time; give a device, such as --device H100-SXM")
+        stage = SHORT.get(name, name.partition(".")[0])
+        formula = self._time(stage, cost, TIMES[metric], rate, name)
+        return formula / T if name == "tpot" else formula, Dimension.SECONDS
+
+    def _time(
+        self, stage: str, cost: Cost, engines: Sequence[Resource], rate: Rates, name: str
+    ) -> Expr:
+        """The time of the slowest of some engines; of what follows each other, together."""
+        if isinstance(cost, SequenceCost):
+            parts = cost.parts.items()
+            return sp.Add(*(self._time(of, part, engines, rate, name) for of, part in parts))
+        took = seconds(self.demands(stage, cost), rate)
+        found = [took[engine] for engine in engines if engine in took]
+        if not found:
+            raise InputError(f"{name} asks for a peak that the device does not state")
+        return largest(found)
+
+    def _cost(self, name: str) -> tuple[Cost, str]:
+        """The cost that a figure is of, or the share of it that is attention or is not."""
+        *path, metric = name.split(".")
+        share = path.pop() if path and path[-1] in SHARES else None
+        cost, _ = cost_named(self.costs, ".".join([*path, metric]))
+        if share is None:
+            return cost, metric
+        inside = self._groups[1]
+        wanted = share == "attention"
+        return Cost(tuple(e for e in cost.entries if (e.path in inside) is wanted)), metric
+
+
+SHORT = {"ttft": "prefill", "tpot": "decode"}
+"""The time to the first token, and that for each token behind it."""
+
+
+def _opened(workload: Workload, name: str) -> tuple[Views | None, dict[sp.Symbol, Expr]]:
+    """The views in which a size is open, and the sizes that follow it, as formulas."""
+    views = workload.views
+    follows = workload.cached == workload.context_len
+    if name == "context_len":
+        return views, {K: S} if follows else {}
+    if name not in _OF_VIEWS:
+        return views, {}
+    if views is None:
+        raise InputError(f"{name} is of an image; the workload has none")
+    views = replace(views, **_OF_VIEWS[name])
+    tokens = workload.context_len - workload.image_tokens + views.image_tokens
+    return views, {S: tokens, K: tokens} if follows else {S: tokens}
+
+
+_OF_VIEWS: Mapping[str, Mapping[str, Expr]] = {
+    "base_size": {"base_size": I_g},
+    "tile_size": {"tile_size": I_t},
+    CROPS: {"columns": n_w, "rows": n_h},
+}
+"""Sizes of the image, and what is open in the views."""

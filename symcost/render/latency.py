@@ -1,0 +1,243 @@
+"""Rooflines as people read them and as an object of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from symcost.figures import exact
+from symcost.insight.devices import Device
+from symcost.insight.latency import Latency, Line, Need
+from symcost.insight.roofline import Efficiency, Granularity, Resource, Timing
+from symcost.insight.solving import Solution
+from symcost.render.figures import duration, human
+from symcost.render.sections import Section
+from symcost.render.solution import solution_object
+
+DAY = 24 * 3600
+_UNITS = {
+    Resource.MATRIX: "FLOPS",
+    Resource.VECTOR: "FLOPS",
+    Resource.MEMORY: "B/s",
+    Resource.LINK: "B/s",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a device makes of a workload.
+
+    Parameters
+    ----------
+    device : Device
+        The device.
+    number_type : str
+        What its matrix units compute in.
+    asked : Latency
+        The workload's batch.
+    fits : Solution or None
+        The batches that its memory holds; None where it does not hold one sequence.
+    largest : Latency or None
+        The largest of them.
+    needs : sequence of Need
+        What the targets need.
+    """
+
+    device: Device
+    number_type: str
+    asked: Latency
+    fits: Solution | None
+    largest: Latency | None
+    needs: Sequence[Need] = ()
+
+
+def latency_object(answer: Answer) -> dict[str, Any]:
+    """What a device makes of a workload, as JSON shows it: seconds are exact."""
+    return {
+        "device": answer.device.name,
+        "type": answer.number_type,
+        "ridge": exact(answer.device.ridge(answer.number_type)),
+        "asked": _latency(answer.asked),
+        "largest_batch": None if answer.fits is None else solution_object(answer.fits),
+        "largest": None if answer.largest is None else _latency(answer.largest),
+        "needed": [
+            {
+                "target": need.target,
+                "seconds": exact(need.seconds),
+                "engine": need.resource.value,
+                "rate": exact(need.rate),
+            }
+            for need in answer.needs
+        ],
+    }
+
+
+def _latency(found: Latency) -> dict[str, Any]:
+    return {
+        "batch": found.batch,
+        "new_tokens": found.new_tokens,
+        "resident_bytes": exact(found.resident),
+        "ttft": _timing(found.ttft),
+        "tpot": _timing(found.tpot),
+        "request_seconds": exact(found.request),
+        "requests_per_second": exact(found.requests_per_second),
+        "most_requests_per_second": exact(found.most_requests_per_second),
+        "lines": {
+            ".".join(line.name): {
+                "flops": exact(line.flops),
+                "bytes_moved": exact(line.bytes_moved),
+                "intensity": exact(line.intensity),
+                **_timing(line.timing),
+            }
+            for line in found.lines
+        },
+    }
+
+
+def _timing(timing: Timing) -> dict[str, Any]:
+    return {
+        "seconds": exact(timing.seconds),
+        "bound": None if timing.bound is None else timing.bound.value,
+        "busy_seconds": {r.value: exact(value) for r, value in timing.busy.items()},
+        "bound_seconds": {r.value: exact(value) for r, value in timing.bound_by.items()},
+    }
+
+
+def latency_sections(answers: Sequence[Answer], *, pages: bool, lines: bool) -> Iterator[Section]:
+    """What devices make of a workload: by stage and part if asked, and together.
+
+    Parameters
+    ----------
+    pages : bool
+        Whether a request is a page.
+    lines : bool
+        Whether each device is shown by stage and part.
+    """
+    if lines:
+        yield from map(_lines, answers)
+    needs = [(answer, need) for answer in answers for need in answer.needs]
+    if needs:
+        yield _needed(needs)
+    what = "pages" if pages else "requests"
+    columns = (
+        "batch",
+        "resident",
+        "TTFT",
+        "TPOT",
+        "request",
+        f"{what}/s",
+        f"{what}/day",
+        "at most",
+    )
+    rows = [row for answer in answers for row in _rows(answer)]
+    yield Section("Answers", ("device", *columns), rows, 1)
+
+
+def _lines(answer: Answer) -> Section:
+    device = answer.device
+    peak = human(device.peak(answer.number_type), "FLOPS")
+    title = (
+        f"{device.name}, batch {answer.asked.batch}: {peak} in {answer.number_type}, "
+        f"{human(device.memory_bandwidth, 'B/s')}, ridge at "
+        f"{float(device.ridge(answer.number_type)):.4g} FLOPs/byte"
+    )
+    engines = [r for r in Resource if any(line.timing.busy.get(r) for line in answer.asked.lines)]
+    columns = ("", "FLOPs", "moved", "FLOPs/byte", *engines, "time", "bound by")
+    return Section(title, columns, [_line(line, engines) for line in answer.asked.lines], 1)
+
+
+def _line(line: Line, engines: Sequence[Resource]) -> tuple[str, ...]:
+    timing = line.timing
+    return (
+        "  " * (len(line.name) - 1) + line.name[-1],
+        human(line.flops),
+        human(line.bytes_moved, "B"),
+        f"{float(line.intensity):.4g}",
+        *(duration(timing.busy[engine]) for engine in engines),
+        duration(timing.seconds),
+        _bound(timing),
+    )
+
+
+def _bound(timing: Timing) -> str:
+    """The engine that bounds, with its share of the time where others bound it too."""
+    bound = timing.bound
+    if bound is None:
+        return "–"
+    share = timing.bound_by[bound] / timing.seconds
+    return bound.value if share == 1 else f"{bound.value} {float(100 * share):.0f} %"
+
+
+def _rows(answer: Answer) -> Iterator[tuple[str, ...]]:
+    yield _row(answer, answer.asked)
+    if answer.largest is not None and answer.largest.batch != answer.asked.batch:
+        yield _row(answer, answer.largest)
+
+
+def _row(answer: Answer, found: Latency) -> tuple[str, ...]:
+    fits = found.resident <= answer.device.memory
+    return (
+        answer.device.name,
+        f"{found.batch:,}",
+        human(found.resident, "B") + ("" if fits else ", too much"),
+        f"{duration(found.ttft.seconds)}, {_bound(found.ttft)}",
+        f"{duration(found.tpot.seconds)}, {_bound(found.tpot)}",
+        duration(found.request),
+        f"{float(found.requests_per_second):.4g}",
+        f"{int(found.requests_per_second * DAY):,}",
+        f"{int(found.most_requests_per_second * DAY):,}",
+    )
+
+
+def _needed(needs: Sequence[tuple[Answer, Need]]) -> Section:
+    rows = []
+    for answer, need in needs:
+        peak = _peak(answer, need.resource)
+        rows.append(
+            (
+                answer.device.name,
+                f"{need.target.upper()} {duration(need.seconds)}",
+                need.resource.value,
+                human(need.rate, _UNITS[need.resource]),
+                "–" if peak is None else human(peak, _UNITS[need.resource]),
+                "–" if peak is None else f"{float(100 * need.rate / peak):.4g} %",
+            )
+        )
+    columns = ("device", "target", "engine", "needs", "has", "share")
+    return Section("What targets need", columns, rows, 3)
+
+
+def _peak(answer: Answer, resource: Resource) -> Fraction | None:
+    peaks: Mapping[Resource, Fraction | None] = {
+        Resource.MATRIX: answer.device.peak(answer.number_type),
+        Resource.VECTOR: answer.device.vector,
+        Resource.MEMORY: answer.device.memory_bandwidth,
+        Resource.LINK: answer.device.link_bandwidth,
+    }
+    return peaks[resource]
+
+
+def latency_summary(
+    answers: Sequence[Answer], granularity: Granularity, efficiency: Efficiency
+) -> Iterator[str]:
+    """The convention, and what does not fit or is not stated."""
+    reached = (
+        "at best: 100 % of each peak" if str(efficiency) == "1" else f"efficiency {efficiency}"
+    )
+    if granularity is Granularity.STAGE:
+        told = "each stage as a whole takes as long as its slowest engine (maximum of sums)"
+    else:
+        told = "kernels run one after the other, each as long as its slowest engine (sum of maxima)"
+    yield f"{reached}; {told}"
+    yield (
+        "request: a prefill and all steps; per second and per day where one batch follows the "
+        "other; at most, per day: prefills beside steps, no engine ever waits"
+    )
+    for answer in answers:
+        name = answer.device.name
+        if answer.fits is None:
+            yield f"{name}: its memory does not hold one sequence"
+        if answer.device.vector is None:
+            yield f"{name} states no vector peak; vector work is not in its times"

@@ -1,0 +1,183 @@
+"""Answers of `symcost solve`: as an object, as tables, with the formula behind each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+from symcost.cost import as_rational
+from symcost.exact import Number
+from symcost.figures import exact
+from symcost.insight.grids import GridSolution
+from symcost.insight.solving import Boundary, ClosedForm, Condition, Solution
+from symcost.render.figures import human
+from symcost.render.formulas import latex, text
+from symcost.render.sections import Section
+from symcost.symbols import Expr
+
+
+def solution_object(solution: Solution) -> dict[str, Any]:
+    """A solution as JSON shows it."""
+    return {
+        "for": solution.unknown.name,
+        "symbol": solution.unknown.symbol.name,
+        "ranges": [list(ends) for ends in solution.ranges],
+        "boundaries": [_boundary(boundary) for boundary in solution.boundaries],
+        "proof": {"ranges": solution.proved, "values": solution.computed},
+    }
+
+
+def grids_object(solution: GridSolution, conditions: Sequence[Condition]) -> dict[str, Any]:
+    """A solution for crop grids as JSON shows it."""
+    return {
+        "for": "crops",
+        "grids": [
+            {
+                "crops": grid.crops,
+                "crop_grids": [list(shape) if grid.crops else [1, 1] for shape in grid.shapes],
+                "holds": grid.holds,
+                "conditions": [
+                    {"condition": condition.text, "left": exact(left), "right": exact(right)}
+                    for condition, (left, right) in zip(conditions, grid.sides, strict=True)
+                ],
+            }
+            for grid in solution.grids
+        ],
+        "boundaries": [_boundary(boundary) for boundary in solution.boundaries],
+    }
+
+
+def _boundary(boundary: Boundary) -> dict[str, Any]:
+    closed = boundary.closed
+    return {
+        "condition": boundary.condition.text,
+        "holds": boundary.holds,
+        "fails": boundary.fails,
+        "left": [exact(value) for value in boundary.left],
+        "right": [exact(value) for value in boundary.right],
+        "closed_form": None if isinstance(closed, str) else _closed(closed),
+        "no_closed_form": closed if isinstance(closed, str) else None,
+    }
+
+
+def _closed(closed: ClosedForm) -> dict[str, Any]:
+    return {
+        "coefficients": [text(formula) for formula in closed.coefficients],
+        "latex": [latex(formula) for formula in closed.coefficients],
+        "numbers": [exact(number) for number in closed.numbers],
+        "where": [f"{text(low)} <= {text(high)}" for low, high in closed.domain],
+        "rounded_down": closed.whole,
+    }
+
+
+def solution_sections(solution: Solution) -> Iterator[Section]:
+    """The answer, and what the conditions are at its ends."""
+    name = solution.unknown.name
+    told = ", ".join(_range(ends) for ends in solution.ranges)
+    yield _ends(f"{name}: {told}", name, solution.boundaries)
+
+
+def grids_sections(solution: GridSolution, conditions: Sequence[Condition]) -> Iterator[Section]:
+    """All crop grids, what both sides of the conditions are there, and whether they hold."""
+    counts = dict.fromkeys(grid.crops for grid in solution.grids)
+    whole = [count for count in counts if all(g.holds for g in solution.grids if g.crops == count)]
+    rows = [
+        (
+            str(grid.crops),
+            ", ".join(f"{columns}x{rows}" for columns, rows in grid.shapes) if grid.crops else "–",
+            *(
+                f"{human(left)} {c.operator} {human(right)}"
+                for c, (left, right) in zip(conditions, grid.sides, strict=True)
+            ),
+            "yes" if grid.holds else "no",
+        )
+        for grid in solution.grids
+    ]
+    title = f"crops: {', '.join(map(str, whole)) or 'only some grids'}"
+    yield Section(title, ("crops", "grid", *(c.text for c in conditions), "holds"), rows, 2)
+
+
+def solution_summary(solution: Solution) -> Iterator[str]:
+    """The formulas of the answer's ends, and how it was proved."""
+    yield from _formulas(solution.unknown.name, solution.boundaries)
+    ranges = f"{solution.proved} ranges" if solution.proved != 1 else "1 range"
+    values = f"{solution.computed} values" if solution.computed != 1 else "1 value"
+    yield (
+        f"no other {solution.unknown.name} meets it: the sign of the difference is proved on "
+        f"{ranges} and computed at {values}, which together are all"
+    )
+
+
+def grids_summary(solution: GridSolution) -> Iterator[str]:
+    """The formulas of the answer's ends, if the crop count alone decides."""
+    yield from _formulas("crops", solution.boundaries)
+    yield "every crop grid that the model makes was tried"
+
+
+def _range(ends: tuple[int, int | None]) -> str:
+    first, last = ends
+    if last is None:
+        return f"{first:,} and more"
+    return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+
+
+def _ends(title: str, name: str, boundaries: Sequence[Boundary]) -> Section:
+    rows = [
+        (
+            boundary.condition.text,
+            f"{value:,}",
+            _digits(boundary.left[at]),
+            boundary.condition.operator,
+            _digits(boundary.right[at]),
+            told,
+        )
+        for boundary in boundaries
+        for at, (value, told) in enumerate(((boundary.holds, "yes"), (boundary.fails, "no")))
+    ]
+    return Section(title, ("condition", name, "left", "", "right", "holds"), rows, 1)
+
+
+def _digits(number: Number) -> str:
+    """A whole number with all its digits, a fraction with some."""
+    return f"{float(number):.9g}" if isinstance(number, Fraction) else f"{number:,}"
+
+
+def _formulas(name: str, boundaries: Sequence[Boundary]) -> Iterator[str]:
+    for boundary in boundaries:
+        closed = boundary.closed
+        if isinstance(closed, str):
+            yield f"{boundary.condition.text} has no closed form in {name}: {closed}"
+            continue
+        sign = "<=" if boundary.holds < boundary.fails else ">="
+        where = [f"{text(low)} <= {text(high)}" for low, high in closed.domain]
+        told = f", where {' and '.join(where)}" if where else ""
+        yield f"{boundary.condition.text}: {name} {sign} {_root(closed)}{told}"
+
+
+def _root(closed: ClosedForm) -> str:
+    """The root as a formula of the other sizes, and as a number."""
+    scale = math.lcm(*(int(as_rational(n).q) for f in closed.coefficients for n in _numbers(f)))
+    formulas = [text(scale * formula) for formula in closed.coefficients]
+    numbers = [as_rational(number) for number in closed.numbers]
+    if len(numbers) == 2:
+        constant, slope = text(-scale * closed.coefficients[0]), formulas[1]
+        value = float(-numbers[0] / numbers[1])
+        return f"({constant}) / ({slope}) = {value:.9g}"
+    c, b, a = numbers
+    root = math.sqrt(b * b - 4 * a * c)
+    values = [(-float(b) + sign * root) / (2 * float(a)) for sign in (1, -1)]
+    value = min(values, key=lambda found: abs(found - closed.whole))
+    sign = "+" if value == values[0] else "-"
+    c_text, b_text, a_text = formulas
+    return (
+        f"(-b {sign} sqrt(b^2 - 4 a c)) / (2 a) = {value:.9g} with a = {a_text}, b = {b_text}, "
+        f"c = {c_text}"
+    )
+
+
+def _numbers(formula: Expr) -> Iterator[Expr]:
+    """The numbers that stand before the terms of a formula."""
+    for term in formula.expand().as_ordered_terms():
+        yield term.as_coeff_Mul()[0]
