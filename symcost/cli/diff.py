@@ -132,8 +132,8 @@ def diff(
         Path | None,
         typer.Option(
             "--from",
-            help="A formulas_*.json that generate wrote, to compare with, instead; unless it is "
-            "given, the reference is the file's.",
+            help="A formulas_*.json that generate wrote, to compare with, instead; of its "
+            "reference, unless --reference is given.",
         ),
     ] = None,
     reference: given.ReferenceOrNone = None,
