@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from symcost import version
 from symcost.cli import options as given
 from symcost.cli.devices import devices
+from symcost.cli.diff import diff
 from symcost.cli.options import Format
 from symcost.cli.output import (
     emit,
@@ -27,6 +28,7 @@ from symcost.cli.output import (
 )
 from symcost.cli.request import Request, with_request
 from symcost.cli.roofline import roofline
+from symcost.cli.sensitivity import sensitivity
 from symcost.cli.solve import solve
 from symcost.cli.sweep import sweep
 from symcost.errors import InputError, SymcostError
@@ -169,6 +171,8 @@ def formulas(
 
 
 app.command()(sweep)
+app.command()(sensitivity)
+app.command()(diff)
 app.command()(solve)
 app.command()(roofline)
 app.command()(devices)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import sympy as sp
-
-from symcost.cost import Cost, as_rational
+from symcost.cost import Cost
 from symcost.execution import Execution
+from symcost.insight.changes import WORK, part_changes, parts_of
 from symcost.render.document.display import LABELS, SHOWN, Stages, displayed, math
 
 
@@ -44,17 +43,10 @@ class DifferenceRow:
 
 def differences(by_reference: Mapping[str, Mapping[str, Stages]]) -> list[DifferenceRow]:
     """Vendor minus transformers, wherever that is not zero."""
-    ours, theirs = (by_reference[name][Execution.EAGER] for name in ("vendor", "transformers"))
-    rows = []
-    for stage, cost in ours.items():
-        for part, share in cost.parts.items():
-            other = theirs[stage].parts[part]
-            if stage == "prefill" and part == "vision":
-                continue
-            for metric in ("matrix_flops", "vector_flops", "weight_bytes"):
-                change = sp.expand(
-                    as_rational(share.figure(metric)) - as_rational(other.figure(metric))
-                )
-                if change != 0:
-                    rows.append(DifferenceRow(f"{stage} / {part}", metric, math(change)))
-    return rows
+    ours, theirs = (
+        parts_of(by_reference[name][Execution.EAGER]) for name in ("vendor", "transformers")
+    )
+    return [
+        DifferenceRow(change.where, change.metric, math(change.difference))
+        for change in part_changes(theirs, ours, (*WORK, "weight_bytes"))
+    ]
