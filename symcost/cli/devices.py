@@ -29,6 +29,14 @@ DeviceOrNone = Annotated[
     str | None,
     typer.Option("--device", metavar="NAME", help="What it runs on; `symcost devices` lists them."),
 ]
+DeviceNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="What it runs on, as `symcost devices` lists it; may be given several times.",
+    ),
+]
 NumberType = Annotated[
     str,
     typer.Option(

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 
 from symcost import version
 from symcost.cli import options as given
-from symcost.cli.devices import devices
+from symcost.cli.devices import DeviceNames, DevicesFile, devices
 from symcost.cli.diff import diff
 from symcost.cli.options import Format
 from symcost.cli.output import (
@@ -34,6 +34,9 @@ from symcost.cli.sweep import sweep
 from symcost.errors import InputError, SymcostError
 from symcost.execution import Execution
 from symcost.files import require_writable, write_all
+from symcost.insight.collectives import AllReduce
+from symcost.insight.devices import device_named
+from symcost.insight.latency import Rooflines
 from symcost.models import require_model
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC
@@ -48,6 +51,7 @@ from symcost.models.deepseek_ocr.workload import (
 )
 from symcost.render.byte_verification import byte_markdown, byte_sections, byte_summary
 from symcost.render.generate import differences, generated_files
+from symcost.render.latency import Answer, answer_of
 from symcost.render.listing import FormulaFormat, formula_rows, formulas_as
 from symcost.render.proof import proof_markdown
 from symcost.render.report import Comparison, Report
@@ -89,16 +93,28 @@ def report(
     backward: Annotated[
         bool, typer.Option("--backward", help="The backward pass of vision and prefill instead.")
     ] = False,
+    device: DeviceNames = None,
+    devices_file: DevicesFile = None,
     show: given.FormatOption = Format.TABLE,
     output: given.Output = None,
 ) -> None:
     """Costs of one workload, by stage and part: an A4 page at 200 dpi unless told otherwise."""
     if backward and (request.sizes["cached"], request.sizes["new_tokens"]) != (None, 1):
         raise InputError("--backward excludes --cached and --new-tokens; no step has one")
+    if backward and device:
+        raise InputError("--backward excludes --device; times are those of a request")
     workload, routing, spread = request.workload(), request.routing, request.parallel
+    on = [device_named(name, devices_file) for name in device or ()]
+
+    def answers(asked: Request) -> list[Answer]:
+        if not on:
+            return []
+        rooflines = Rooflines(asked.subject("batch", AllReduce.RING))
+        return [answer_of(rooflines, each, workload.batch) for each in on]
 
     def under(executions: Executions) -> Report:
-        build = replace(request, executions=executions).build
+        changed = replace(request, executions=executions)
+        build = changed.build
         asked = (request.model, request.reference, str(executions), workload.as_dict())
         if backward:
             stages = stage_costs(build, workload, backward=True)
@@ -113,6 +129,7 @@ def report(
             costs.generation,
             spread,
             collectives_of(build, workload),
+            answers(changed),
         )
 
     result: Report | Comparison

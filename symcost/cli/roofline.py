@@ -9,33 +9,38 @@ from typing import Annotated
 import typer
 
 from symcost.cli import options as given
-from symcost.cli.devices import AllReduceOption, DevicesFile, EfficiencyOption, NumberType
+from symcost.cli.devices import (
+    AllReduceOption,
+    DeviceNames,
+    DevicesFile,
+    EfficiencyOption,
+    NumberType,
+)
 from symcost.cli.options import Format
 from symcost.cli.output import emit, section_tables
 from symcost.cli.request import Request, with_request
-from symcost.errors import DomainError, InputError
+from symcost.errors import InputError
 from symcost.execution import Execution
 from symcost.insight import devices as known
 from symcost.insight.collectives import AllReduce
-from symcost.insight.devices import DEFAULT_TYPE, Device
-from symcost.insight.latency import Rooflines, needed
+from symcost.insight.devices import DEFAULT_TYPE
+from symcost.insight.latency import Rooflines
 from symcost.insight.roofline import AT_BEST, Efficiency, Granularity
 from symcost.insight.subject import ANSWER
 from symcost.insight.units import Dimension, parse_as
-from symcost.render.latency import Answer, latency_object, latency_sections, latency_summary
+from symcost.render.latency import (
+    answer_of,
+    latency_object,
+    latency_sections,
+    latency_summary,
+)
 from symcost.render.sections import sections_markdown
 
 
 @with_request(execution=Execution.IDEAL.value, lm_head=given.Head.LAST, new_tokens=ANSWER)
 def roofline(
     request: Request,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Show it by stage and part; may be given several times. Default: all, in short.",
-        ),
-    ] = None,
+    device: DeviceNames = None,
     devices: DevicesFile = None,
     number_type: NumberType = DEFAULT_TYPE,
     efficiency: EfficiencyOption = "1",
@@ -68,24 +73,15 @@ def roofline(
     rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
     batch = request.workload().batch
 
-    def answer(chosen: Device, shares: Efficiency) -> Answer:
-        asked = rooflines.at(chosen, batch, number_type, shares)
-        needs = needed(rooflines, targets, batch, shares)
-        try:
-            fits = rooflines.largest_batch(chosen)
-        except DomainError:
-            return Answer(chosen, number_type, asked, None, None, needs)
-        most = fits.ranges[-1][1]
-        largest = None if most is None else rooflines.at(chosen, most, number_type, shares)
-        return Answer(chosen, number_type, asked, fits, largest, needs)
-
     table = known.devices(devices)
     names = device or [name for name, d in table.items() if number_type in d.matrix]
     if not names:
         raise InputError(f"no device states a matrix peak for {number_type!r}")
     chosen = [known.device_named(name, devices) for name in names]
-    answers = [answer(each, shares) for each in chosen]
-    best = [answer(each, AT_BEST) for each in chosen] if shares != AT_BEST else []
+    answers = [answer_of(rooflines, d, batch, number_type, shares, targets) for d in chosen]
+    best = []
+    if shares != AT_BEST:
+        best = [answer_of(rooflines, d, batch, number_type) for d in chosen]
     title = request.title()
     if show is Format.JSON:
         found = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
+from symcost.errors import DomainError
 from symcost.figures import exact
-from symcost.insight.devices import Device
-from symcost.insight.latency import Latency, Line, Need
-from symcost.insight.roofline import Efficiency, Granularity, Resource, Timing
+from symcost.insight.devices import DEFAULT_TYPE, Device
+from symcost.insight.latency import Latency, Line, Need, Rooflines, needed
+from symcost.insight.roofline import AT_BEST, Efficiency, Granularity, Resource, Timing
 from symcost.insight.solving import Solution
 from symcost.render.figures import duration, human
 from symcost.render.sections import Section
@@ -51,6 +53,32 @@ class Answer:
     fits: Solution | None
     largest: Latency | None
     needs: Sequence[Need] = ()
+
+
+def answer_of(
+    rooflines: Rooflines,
+    device: Device,
+    batch: int,
+    number_type: str = DEFAULT_TYPE,
+    efficiency: Efficiency = AT_BEST,
+    targets: Mapping[str, Fraction] = MappingProxyType({}),
+) -> Answer:
+    """What a device makes of a batch, and of the largest batch that its memory holds.
+
+    Raises
+    ------
+    InputError
+        The device states no peak for the type of numbers, or no link where one is needed.
+    """
+    asked = rooflines.at(device, batch, number_type, efficiency)
+    needs = needed(rooflines, targets, batch, efficiency)
+    try:
+        fits = rooflines.largest_batch(device)
+    except DomainError:
+        return Answer(device, number_type, asked, None, None, needs)
+    most = fits.ranges[-1][1]
+    largest = None if most is None else rooflines.at(device, most, number_type, efficiency)
+    return Answer(device, number_type, asked, fits, largest, needs)
 
 
 def latency_object(answer: Answer) -> dict[str, Any]:
@@ -103,6 +131,18 @@ def _timing(timing: Timing) -> dict[str, Any]:
         "busy_seconds": {r.value: exact(value) for r, value in timing.busy.items()},
         "bound_seconds": {r.value: exact(value) for r, value in timing.bound_by.items()},
     }
+
+
+def latency_note(answer: Answer) -> str:
+    """What a device makes of a workload, in a line."""
+    found = answer.asked
+    fits = "" if found.resident <= answer.device.memory else "; its memory does not hold that"
+    return (
+        f"on {answer.device.name} in {answer.number_type}, at 100 % of peaks: first token after "
+        f"{duration(found.ttft.seconds)} ({_bound(found.ttft)}), "
+        f"{duration(found.tpot.seconds)} per token ({_bound(found.tpot)}), "
+        f"{float(found.requests_per_second):.4g} requests per second{fits}"
+    )
 
 
 def latency_sections(

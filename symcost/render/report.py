@@ -13,6 +13,7 @@ from symcost.insight.collectives import AllReduce, all_sent_bytes, sent_bytes, s
 from symcost.models.deepseek_ocr.collectives import Collective
 from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.render.figures import cost_object, human
+from symcost.render.latency import Answer, latency_note, latency_object
 
 COLUMNS = (
     "FLOPs",
@@ -45,6 +46,8 @@ class Report:
         The devices; costs are those of one.
     collectives : mapping of str to tuple of Collective
         What a device exchanges with others, by stage.
+    answers : sequence of Answer
+        What devices make of the workload.
     """
 
     model: str
@@ -56,12 +59,13 @@ class Report:
     generation: StageCost | None = None
     parallel: Parallel = ONE_DEVICE
     collectives: Mapping[str, tuple[Collective, ...]] = field(default_factory=dict)
+    answers: Sequence[Answer] = ()
 
     columns = COLUMNS
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON shows it."""
-        found = {
+        found: dict[str, Any] = {
             "model": self.model,
             "reference": self.reference,
             "execution": self.execution,
@@ -92,6 +96,8 @@ class Report:
                 }
                 for stage, all_ in self.collectives.items()
             }
+        if self.answers:
+            found["roofline"] = [latency_object(answer) for answer in self.answers]
         return found
 
     @property
@@ -133,6 +139,7 @@ class Report:
             )
             return
         yield from self.exchange_notes()
+        yield from map(latency_note, self.answers)
         w, request, page = self.workload, self._request, self._page
         whose, needs = "a request", "the batch"
         if self.is_spread:
@@ -252,6 +259,9 @@ class Comparison:
         """What stands beside the table, a line each."""
         yield "FLOPs, weights and the cache are the same under every execution"
         yield from self._first.exchange_notes()
+        for name, report in self.reports.items():
+            for answer in report.answers:
+                yield f"{name} {latency_note(answer)}"
 
     @property
     def _first(self) -> Report:

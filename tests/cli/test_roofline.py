@@ -125,3 +125,17 @@ def test_refusals(arguments, told):
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(f"error: .*{told}.*\n", done.stderr)
+
+
+def test_a_report_with_devices():
+    arguments = ("--device", "L4", "--execution", "fused", "--new-tokens", "9")
+    found = json.loads(run("report", "deepseek-ocr", *arguments, "--format", "json").stdout)
+    (device,) = found["roofline"]
+    alone = found_for(*arguments, "--lm-head", "all")
+    assert device == alone["devices"][0]
+    assert "on L4 in bf16, at 100 % of peaks" in run("report", "deepseek-ocr", *arguments).stdout
+    together = run("report", "deepseek-ocr", "--device", "L4", "--execution", "all").stdout
+    assert all(f"{name} on L4 in bf16" in together for name in ("eager", "fused", "ideal"))
+    done = run("report", "deepseek-ocr", "--device", "L4", "--backward")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: --backward excludes --device")
