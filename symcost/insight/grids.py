@@ -63,10 +63,13 @@ class GridSolution:
         By crop count.
     boundaries : tuple of Boundary
         Where conditions change with the crop count, if nothing else of the grid matters.
+    bindings : mapping of sympy.Symbol to int or Fraction
+        The numbers of all other symbols.
     """
 
     grids: tuple[Grid, ...]
     boundaries: tuple[Boundary, ...]
+    bindings: Bindings
 
 
 def solve_grids(conditions: Sequence[Condition], bindings: Bindings) -> GridSolution:
@@ -99,7 +102,7 @@ def solve_grids(conditions: Sequence[Condition], bindings: Bindings) -> GridSolu
             f"every crop grid of up to {MAX_TILES} tiles meets {told} (all were tried); there is "
             "no limit"
         )
-    return GridSolution(grids, _by_count(conditions, bindings))
+    return GridSolution(grids, _by_count(conditions, bindings), bindings)
 
 
 def _by_count(conditions: Sequence[Condition], bindings: Bindings) -> tuple[Boundary, ...]:

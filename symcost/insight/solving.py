@@ -97,12 +97,15 @@ class ClosedForm:
         Where it holds: each first formula is at most the second.
     whole : int
         The root, rounded down to a legal value by integer arithmetic.
+    upper : bool
+        Of degree two: whether the square root is added, not subtracted.
     """
 
     coefficients: tuple[Expr, ...]
     numbers: tuple[Number, ...]
     domain: tuple[tuple[Expr, Expr], ...]
     whole: int
+    upper: bool
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,8 @@ class Solution:
         First and last value of each range in which all conditions hold; None where it has no end.
     boundaries : tuple of Boundary
         The ends of the ranges that are due to a condition, not to what is legal.
+    bindings : mapping of sympy.Symbol to int or Fraction
+        The numbers of all other symbols.
     proved, computed : int
         Ranges on which the sign of a difference was proved, and values at which it was computed.
     """
@@ -148,6 +153,7 @@ class Solution:
     unknown: Unknown
     ranges: tuple[tuple[int, int | None], ...]
     boundaries: tuple[Boundary, ...]
+    bindings: Bindings
     proved: int
     computed: int
 
@@ -185,6 +191,7 @@ def solve(conditions: Sequence[Condition], unknown: Unknown, bindings: Bindings)
         unknown,
         tuple(ranges),
         boundaries,
+        bindings,
         sum(d.chart.proved for d in differences),
         sum(d.chart.computed for d in differences),
     )
@@ -321,13 +328,16 @@ def _closed(
         return f"it holds {next(part for part in parts if not part.is_polynomial(symbol))}"
     coefficients = tuple(sp.Poly(simple, symbol).all_coeffs()[::-1])
     numbers = tuple(points[0](coefficient) for coefficient in coefficients)
+    while numbers[-1] == 0:
+        coefficients, numbers = coefficients[:-1], numbers[:-1]
     if len(coefficients) > 3:
         return f"it is of degree {len(coefficients) - 1} in {symbol}"
-    whole = _whole_root(numbers, rises=points[0](simple) < points[1](simple))
+    rises = points[0](simple) < points[1](simple)
+    whole = _whole_root(numbers, rises=rises)
     whole -= whole % unknown.step
     if whole not in (low, high):
         raise DomainError(f"{simple} has its root at {whole}, but changes its sign behind {low}")
-    return ClosedForm(coefficients, numbers, tuple(domain), whole)
+    return ClosedForm(coefficients, numbers, tuple(domain), whole, upper=rises)
 
 
 def _whole_root(numbers: Sequence[Number], *, rises: bool) -> int:

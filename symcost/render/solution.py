@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
+import sympy as sp
+
 from symcost.cost import as_rational
-from symcost.exact import Number
+from symcost.exact import Bindings, Number
 from symcost.figures import exact
 from symcost.insight.grids import GridSolution
 from symcost.insight.solving import Boundary, ClosedForm, Condition, Solution
@@ -101,7 +103,7 @@ def grids_sections(solution: GridSolution, conditions: Sequence[Condition]) -> I
 
 def solution_summary(solution: Solution) -> Iterator[str]:
     """The formulas of the answer's ends, and how it was proved."""
-    yield from _formulas(solution.unknown.name, solution.boundaries)
+    yield from _formulas(solution.unknown.name, solution.boundaries, solution.bindings)
     ranges = f"{solution.proved} ranges" if solution.proved != 1 else "1 range"
     values = f"{solution.computed} values" if solution.computed != 1 else "1 value"
     yield (
@@ -112,7 +114,7 @@ def solution_summary(solution: Solution) -> Iterator[str]:
 
 def grids_summary(solution: GridSolution) -> Iterator[str]:
     """The formulas of the answer's ends, if the crop count alone decides."""
-    yield from _formulas("crops", solution.boundaries)
+    yield from _formulas("crops", solution.boundaries, solution.bindings)
     yield "every crop grid that the model makes was tried"
 
 
@@ -144,7 +146,7 @@ def _digits(number: Number) -> str:
     return f"{float(number):.9g}" if isinstance(number, Fraction) else f"{number:,}"
 
 
-def _formulas(name: str, boundaries: Sequence[Boundary]) -> Iterator[str]:
+def _formulas(name: str, boundaries: Sequence[Boundary], bindings: Bindings) -> Iterator[str]:
     for boundary in boundaries:
         closed = boundary.closed
         if isinstance(closed, str):
@@ -152,32 +154,51 @@ def _formulas(name: str, boundaries: Sequence[Boundary]) -> Iterator[str]:
             continue
         sign = "<=" if boundary.holds < boundary.fails else ">="
         where = [f"{text(low)} <= {text(high)}" for low, high in closed.domain]
-        told = f", where {' and '.join(where)}" if where else ""
-        yield f"{boundary.condition.text}: {name} {sign} {_root(closed)}{told}"
+        domain = f", where {' and '.join(where)}" if where else ""
+        yield f"{boundary.condition.text}: {name} {sign} {_root(closed, bindings)}{domain}"
 
 
-def _root(closed: ClosedForm) -> str:
+def _root(closed: ClosedForm, bindings: Bindings) -> str:
     """The root as a formula of the other sizes, and as a number."""
-    scale = math.lcm(*(int(as_rational(n).q) for f in closed.coefficients for n in _numbers(f)))
-    formulas = [text(scale * formula) for formula in closed.coefficients]
-    numbers = [as_rational(number) for number in closed.numbers]
-    if len(numbers) == 2:
-        constant, slope = text(-scale * closed.coefficients[0]), formulas[1]
-        value = float(-numbers[0] / numbers[1])
-        return f"({constant}) / ({slope}) = {value:.9g}"
-    c, b, a = numbers
-    root = math.sqrt(b * b - 4 * a * c)
-    values = [(-float(b) + sign * root) / (2 * float(a)) for sign in (1, -1)]
-    value = min(values, key=lambda found: abs(found - closed.whole))
-    sign = "+" if value == values[0] else "-"
-    c_text, b_text, a_text = formulas
+    root, coefficients = root_of(closed), whole_coefficients(closed)
+    sizes = with_sizes(closed, bindings, " = ", text)
+    if len(coefficients) == 2:
+        constant, slope = coefficients
+        return f"({text(-constant)}) / ({text(slope)}) = {root:.9g}{sizes}"
+    c, b, a = map(text, coefficients)
+    sign = "+" if closed.upper else "-"
     return (
-        f"(-b {sign} sqrt(b^2 - 4 a c)) / (2 a) = {value:.9g} with a = {a_text}, b = {b_text}, "
-        f"c = {c_text}"
+        f"(-b {sign} sqrt(b^2 - 4 a c)) / (2 a) = {root:.9g} with a = {a}, b = {b}, c = {c}{sizes}"
     )
+
+
+def root_of(closed: ClosedForm) -> float:
+    """The root of a closed form, rounded."""
+    c, b, *square = map(as_rational, closed.numbers)
+    if not square:
+        return float(-c / b)
+    (a,) = square
+    root = sp.sqrt(b * b - 4 * a * c)
+    return float((-b + root if closed.upper else -b - root) / (2 * a))
+
+
+def whole_coefficients(closed: ClosedForm) -> list[Expr]:
+    """The coefficients of a closed form times what makes all their numbers whole."""
+    numbers = (n for formula in closed.coefficients for n in _numbers(formula))
+    scale = math.lcm(*(int(number.q) for number in numbers))
+    return [sp.expand(scale * formula) for formula in closed.coefficients]
+
+
+def with_sizes(
+    closed: ClosedForm, bindings: Bindings, equals: str, show: Callable[[Expr], str]
+) -> str:
+    """What the sizes of a closed form are, behind a comma; nothing where it has none."""
+    free = sp.Add(*closed.coefficients).free_symbols
+    sizes = [f"{show(s)}{equals}{bindings[s]}" for s in bindings if s in free]
+    return f", {', '.join(sizes)}" if sizes else ""
 
 
 def _numbers(formula: Expr) -> Iterator[Expr]:
     """The numbers that stand before the terms of a formula."""
-    for term in formula.expand().as_ordered_terms():
+    for term in sp.Add.make_args(sp.expand(formula)):
         yield term.as_coeff_Mul()[0]

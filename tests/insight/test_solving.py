@@ -112,6 +112,13 @@ def test_roots_of_degree_two(seed):
     assert {boundary.holds, boundary.fails} <= whole
 
 
+def test_a_leading_coefficient_that_vanishes_at_the_point():
+    condition = Condition("it", K * B**2 + 3 * B, "<=", sp.Integer(100))
+    (boundary,) = solve([condition], BATCH, {K: 0}).boundaries
+    assert boundary.holds == 33
+    assert boundary.closed.numbers == (-100, 3)
+
+
 def test_equality_that_no_whole_number_meets():
     with pytest.raises(DomainError, match="the sides cross between 3 and 4"):
         solve([Condition("it", 2 * B, "==", sp.Integer(7))], BATCH, {})
