@@ -35,7 +35,7 @@ from symcost.stages import SyntheticKVCache
 from symcost.symbols import B, Expr, I_g, I_t, K, S, T, n_h, n_w
 
 ANSWER = 1000
-"""Tokens of an answer, unless a workload says how many."""
+"""Steps behind a prefill, unless a workload says how many."""
 
 _ATTENTION = (FLASH_ATTENTION, BIASED_FLASH_ATTENTION)
 

@@ -183,10 +183,14 @@ def root_of(closed: ClosedForm) -> float:
 
 
 def whole_coefficients(closed: ClosedForm) -> list[Expr]:
-    """The coefficients of a closed form times what makes all their numbers whole."""
-    numbers = (n for formula in closed.coefficients for n in _numbers(formula))
-    scale = math.lcm(*(int(number.q) for number in numbers))
-    return [sp.expand(scale * formula) for formula in closed.coefficients]
+    """The coefficients of a closed form in whole numbers, without the sizes that all of them share.
+
+    Only what all numbers of a polynomial are multiplied by has changed, so its roots are the same.
+    """
+    terms = [t for formula in closed.coefficients for t in sp.Add.make_args(sp.expand(formula))]
+    scale = math.lcm(*(int(term.as_coeff_Mul()[0].q) for term in terms))
+    shared = sp.gcd_list([term.as_coeff_Mul()[1] for term in terms if term != 0])
+    return [sp.expand(scale * formula / shared) for formula in closed.coefficients]
 
 
 def with_sizes(
@@ -196,9 +200,3 @@ def with_sizes(
     free = sp.Add(*closed.coefficients).free_symbols
     sizes = [f"{show(s)}{equals}{bindings[s]}" for s in bindings if s in free]
     return f", {', '.join(sizes)}" if sizes else ""
-
-
-def _numbers(formula: Expr) -> Iterator[Expr]:
-    """The numbers that stand before the terms of a formula."""
-    for term in sp.Add.make_args(sp.expand(formula)):
-        yield term.as_coeff_Mul()[0]

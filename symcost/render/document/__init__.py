@@ -10,6 +10,7 @@ import sympy as sp
 
 from symcost.cost import METRICS, Cost, as_rational
 from symcost.execution import Execution
+from symcost.insight.subject import ANSWER
 from symcost.layers.catalogue import GENERAL_LAYERS
 from symcost.layers.kernels import FUSIONS
 from symcost.models import load
@@ -23,18 +24,18 @@ from symcost.models.deepseek_ocr.workload import (
     stage_costs,
 )
 from symcost.operators import OPERATORS
-from symcost.render.document import evidence
+from symcost.render.document import answers, evidence
 from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
 from symcost.render.document.example import (
+    ByStage,
     example_reports,
     page_facts,
     peaks,
     worked_tables,
 )
-from symcost.render.document.growth import crossings, growth_rows, shares
+from symcost.render.document.growth import growth_rows, shares
 from symcost.render.document.layers import layer_section
 from symcost.render.document.memory import (
-    ANSWER,
     answer_formulas,
     answer_rows,
     expert_rows,
@@ -42,7 +43,9 @@ from symcost.render.document.memory import (
     training,
 )
 from symcost.render.document.stages import differences, stage_section
+from symcost.render.figures import duration
 from symcost.render.report import Comparison
+from symcost.render.sensitivity import growth_sentences
 from symcost.symbols import CATALOGUE, C, K, S, U, w_w
 
 
@@ -107,16 +110,25 @@ def context(
             execution: peak_rows(by_reference["vendor"][execution])
             for execution in (Execution.EAGER.value, Execution.FUSED.value)
         },
-        "answers": answer_formulas(stages["decode"]),
+        "answer_formulas": answer_formulas(stages["decode"]),
         "answer_tokens": ANSWER,
         "answer": answer_rows(model),
         "training": training(model, workload).markdown(),
         "growth": growth_rows(model, workload, views),
-        "crossings": crossings(stages, by_reference["vendor"][Execution.IDEAL], by_stage["decode"]),
+        "devices": answers.device_rows(model),
+        "conventions": answers.convention_rows(model),
+        "published": answers.published(model),
+        "limits": answers.limits(model),
+        "exchanges": answers.exchanges(model),
+        "spread": answers.spread_rows(model),
+        "growing": _growing(stages, by_stage),
+        "spread_on": answers.SPREAD_ON,
+        "masked": answers.masked_share(model),
         "experts": expert_rows(config.decoder, found_bytes["routing"]),
         "shares": shares(example[Execution.EAGER].stages["prefill"]),
         **proofs,
         "human": unbroken,
+        "duration": lambda seconds: duration(seconds).replace(" ", "&nbsp;"),
         "digits": digits,
     }
 
@@ -126,6 +138,21 @@ def _parameters(stages: Stages) -> dict[str, int]:
     parts = {**stages["vision"].parts, "decoder": prefill.parts["decoder"]}
     parts |= {"lm_head": prefill.parts["lm_head"], "together": prefill}
     return {name: int(as_rational(cost.weight_bytes) / w_w) for name, cost in parts.items()}
+
+
+def _growing(stages: Stages, by_stage: ByStage) -> list[str]:
+    """How the stages' FLOPs and the traffic of a step grow with each size, a sentence each."""
+    figures = [("vision", "flops"), ("prefill", "flops"), ("decode", "bytes_read")]
+    return [
+        sentence
+        for stage, metric in figures
+        for sentence in growth_sentences(
+            f"`{stage}.{metric}`",
+            as_rational(stages[stage].figure(metric)),
+            by_stage[stage],
+            show=math,
+        )
+    ]
 
 
 @dataclass(frozen=True)

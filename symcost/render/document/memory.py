@@ -10,6 +10,7 @@ import sympy as sp
 
 from symcost.cost import Amount, Cost, as_rational, simplest
 from symcost.execution import Execution
+from symcost.insight.subject import ANSWER
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.models.deepseek_ocr.routing import Assumption, touched
@@ -106,9 +107,6 @@ def _math(condition: Condition) -> str:
     left, right = latex(condition.lhs), latex(condition.rhs)
     return f"${left} {_SIGNS[condition.func]} {right}$"
 
-
-ANSWER = 1000
-"""Tokens of the answer that the document speaks of."""
 
 BATCHES = (1, 8, 64)
 

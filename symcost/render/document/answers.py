@@ -1,0 +1,364 @@
+"""What only formulas answer: times on devices, limits and crossings, and what devices exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from symcost.cost import Amount
+from symcost.errors import DomainError
+from symcost.exact import Evaluator
+from symcost.execution import Execution
+from symcost.insight.conditions import parse_condition
+from symcost.insight.devices import Device, device_named
+from symcost.insight.grids import solve_grids
+from symcost.insight.latency import Latency, Rooflines
+from symcost.insight.roofline import Efficiency, Granularity, rates
+from symcost.insight.solving import Boundary, ClosedForm, solve
+from symcost.insight.subject import ANSWER, CROPS, Subject
+from symcost.models import load
+from symcost.models.deepseek_ocr.executions import Executions
+from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
+from symcost.models.deepseek_ocr.widths import Widths
+from symcost.models.deepseek_ocr.workload import Workload, symbolic_collectives
+from symcost.render.document.display import math
+from symcost.render.formulas import latex
+from symcost.render.latency import DAY
+from symcost.render.solution import root_of, whole_coefficients
+from symcost.symbols import B
+
+DEVICES = ("A100-40GB", "H100-SXM", "RTX-4090")
+"""Devices that the document speaks of."""
+
+SPREAD_ON = "H100-SXM"
+"""The device of which several are shown, and which is shown under other conventions."""
+
+PUBLISHED_ON = "A100-40GB"
+PUBLISHED_PAGES, PUBLISHED_TOKENS = 200_000, 2500
+"""Pages a day, and generated tokens a second, that the model's authors state of one device.
+
+Source: DeepSeek-OCR (arXiv:2510.18234), abstract, and the README of deepseek-ai/DeepSeek-OCR.
+"""
+
+
+def _subject(
+    model: str,
+    opened: str,
+    *,
+    execution: Execution = Execution.IDEAL,
+    widths: Widths | None = None,
+    parallel: Parallel = ONE_DEVICE,
+    **options: Any,
+) -> Subject:
+    """The page of the worked example with an answer, as `solve` and `roofline` ask about it."""
+    asked = {"new_tokens": ANSWER, **options}
+
+    def of_mode(mode: str) -> Workload:
+        return Workload.from_options(**{**asked, "mode": mode})
+
+    return Subject(
+        lambda views: load(
+            model,
+            views=views,
+            execution=execution,
+            lm_head="last",
+            widths=widths,
+            parallel=parallel,
+        ),
+        Executions(execution, execution),
+        Workload.from_options(**asked),
+        opened,
+        of_mode,
+    )
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    """What a device makes of the page: at best alone, and with all that its memory holds."""
+
+    device: Device
+    batch: int
+    found: Latency
+
+    @property
+    def per_day(self) -> int:
+        """Pages a day where one batch follows the other."""
+        return int(self.found.requests_per_second * DAY)
+
+    @property
+    def most_per_day(self) -> int:
+        """Pages a day that nothing exceeds."""
+        return int(self.found.most_requests_per_second * DAY)
+
+
+def _batches(rooflines: Rooflines, device: Device) -> list[int]:
+    last = rooflines.largest_batch(device).ranges[-1][1]
+    return [1] if last in (None, 1) else [1, last]
+
+
+def device_rows(model: str) -> list[DeviceRow]:
+    """What the document's devices make of the page."""
+    rooflines = Rooflines(_subject(model, "batch"))
+    return [
+        DeviceRow(device, batch, rooflines.at(device, batch))
+        for device in map(device_named, DEVICES)
+        for batch in _batches(rooflines, device)
+    ]
+
+
+@dataclass(frozen=True)
+class ConventionRow:
+    """The page on a device under an execution, with kernels one after the other or side by side."""
+
+    execution: str
+    granularity: str
+    efficiency: str
+    found: Latency
+
+
+def convention_rows(model: str) -> list[ConventionRow]:
+    """The same page under other conventions, on one of the document's devices."""
+    device = device_named(SPREAD_ON)
+    rows = []
+    for execution in (Execution.IDEAL, Execution.FUSED):
+        for granularity in Granularity:
+            lines = Rooflines(_subject(model, "batch", execution=execution), granularity)
+            rows.append(ConventionRow(execution.value, granularity.value, "1", lines.at(device, 1)))
+    share = "matrix=0.7,memory=0.8"
+    lines = Rooflines(_subject(model, "batch", execution=Execution.FUSED), Granularity.KERNEL)
+    stated = lines.at(device, 1, efficiency=Efficiency.parse(share))
+    return [*rows, ConventionRow(Execution.FUSED.value, Granularity.KERNEL.value, share, stated)]
+
+
+def masked_share(model: str) -> float:
+    """The percentage of the page's prefill that a kernel without masked scores leaves out."""
+    subject = _subject(model, "batch")
+    point = Evaluator({**subject.bindings, B: 1})
+    attention, whole = (
+        point(subject.figure(f"prefill.{name}flops")[0]) for name in ("decoder.attention.", "")
+    )
+    return float(50 * Fraction(attention) / whole)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published throughput beside the bound."""
+
+    device: str
+    pages: int
+    tokens: int
+    answer: int
+    batch: int
+    bound: int
+    most: int
+
+
+def published(model: str) -> Published:
+    """The bound of the device for which a throughput is published, with as long an answer."""
+    answer = round(PUBLISHED_TOKENS * DAY / PUBLISHED_PAGES)
+    rooflines = Rooflines(_subject(model, "batch", new_tokens=answer - 1))
+    device = device_named(PUBLISHED_ON)
+    batch = _batches(rooflines, device)[-1]
+    row = DeviceRow(device, batch, rooflines.at(device, batch))
+    return Published(
+        device.name,
+        PUBLISHED_PAGES,
+        PUBLISHED_TOKENS,
+        answer,
+        batch,
+        row.per_day,
+        row.most_per_day,
+    )
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A question, its answer and the formula of it."""
+
+    question: str
+    condition: str
+    answer: str
+    formula: str
+
+
+@dataclass(frozen=True)
+class _Question:
+    text: str
+    opened: str
+    condition: str
+    device: str | None = None
+    widths: Widths | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def limits(model: str) -> list[Limit]:
+    """What `symcost solve` answers about the page."""
+    return [_limit(model, question) for question in _questions()]
+
+
+def _questions() -> list[_Question]:
+    page = "generation.resident_bytes <= {}GB"
+    a100, h100, _ = (device_named(name) for name in DEVICES)
+    return [
+        *(
+            _Question(
+                f"the largest batch that {name} holds",
+                "batch",
+                page.format(int(device_named(name).memory / 10**9)),
+            )
+            for name in DEVICES
+        ),
+        _Question(
+            f"the same on {a100.name} with a cache of 8 bits",
+            "batch",
+            page.format(int(a100.memory / 10**9)),
+            widths=Widths(kv=1),
+        ),
+        _Question(
+            f"the largest batch whose first tokens come within a second on {a100.name}",
+            "batch",
+            "ttft <= 1s",
+            a100.name,
+        ),
+        _Question(
+            f"the batch from which a step on the page is bound by computing on {h100.name}",
+            "batch",
+            "decode.compute_time >= decode.memory_time",
+            h100.name,
+        ),
+        _Question(
+            f"the same for a first step on an empty cache on {h100.name}",
+            "batch",
+            "decode.compute_time >= decode.memory_time",
+            h100.name,
+            options={"cached": 0, "new_tokens": 1},
+        ),
+        _Question(
+            f"the answer from which its steps take longer than the prefill on {h100.name}",
+            "new_tokens",
+            "decode.time >= prefill.time",
+            h100.name,
+        ),
+        _Question(
+            "the context from which attention does more than the rest of the decoder",
+            "context_len",
+            "prefill.decoder.attention.flops >= prefill.decoder.rest.flops",
+        ),
+        _Question(
+            "the context from which the decoder does more than the vision of this page",
+            "context_len",
+            "prefill.decoder.flops >= prefill.vision.flops",
+        ),
+        _Question(
+            "the cache from which attention moves more than the rest of a step",
+            "cached",
+            "decode.attention.bytes_moved >= decode.rest.bytes_moved",
+        ),
+        _Question(
+            "the side of one global view from which attention does more than the rest of SAM",
+            "base_size",
+            "vision.sam.attention.flops >= vision.sam.rest.flops",
+            options={"mode": "base"},
+        ),
+        _Question(
+            "the crops for which vision costs no more than in mode large",
+            CROPS,
+            "vision.flops <= large:vision.flops",
+        ),
+    ]
+
+
+def _limit(model: str, question: _Question) -> Limit:
+    subject = _subject(model, question.opened, widths=question.widths, **question.options)
+    rate = None if question.device is None else rates(device_named(question.device))
+    conditions = [parse_condition(question.condition, subject, rate)]
+    try:
+        if question.opened == CROPS:
+            grids = solve_grids(conditions, subject.bindings)
+            counts = dict.fromkeys(grid.crops for grid in grids.grids if grid.holds)
+            answer, boundaries = ", ".join(map(str, counts)), grids.boundaries
+        else:
+            solution = solve(conditions, subject.unknown, subject.bindings)
+            answer = ", ".join(_range(*ends) for ends in solution.ranges)
+            boundaries = solution.boundaries
+    except DomainError:
+        return Limit(question.text, question.condition, "none", "proved for every value")
+    return Limit(question.text, question.condition, answer, _formula(boundaries[0]))
+
+
+def _range(first: int, last: int | None) -> str:
+    return f"{first:,} and more" if last is None else f"{first:,} to {last:,}"
+
+
+def _formula(boundary: Boundary) -> str:
+    """The root of a boundary in Markdown."""
+    closed = boundary.closed
+    if not isinstance(closed, ClosedForm):
+        return f"none: {closed}"
+    coefficients = whole_coefficients(closed)
+    root = f"{root_of(closed):.2f}"
+    if len(coefficients) == 2:
+        constant, slope = coefficients
+        return rf"$\frac{{{latex(-constant)}}}{{{latex(slope)}}} \approx {root}$"
+    square, linear, constant = (math(formula) for formula in reversed(coefficients))
+    return f"$a x^2 + b x + c = 0$ with $a =$ {square}, $b =$ {linear}, $c =$ {constant}: ${root}$"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A collective as formulas: the bytes that a run of it works on, and how often it runs."""
+
+    path: str
+    kind: str
+    count: int
+    payload: str
+    group: str
+
+
+def exchanges(model: str) -> list[Exchange]:
+    """What a device exchanges in a prefill, for any degrees; a step does the same with S = 1."""
+    spread = load(model, lm_head="last", widths=Widths.SYMBOLIC, parallel=Parallel.SYMBOLIC)
+    return [
+        Exchange(
+            collective.path,
+            collective.kind.value,
+            int(collective.count),
+            math(collective.bytes),
+            math(collective.group),
+        )
+        for collective in symbolic_collectives(spread)["prefill"]
+    ]
+
+
+@dataclass(frozen=True)
+class SpreadRow:
+    """The page on several devices."""
+
+    parallel: Parallel
+    devices: Amount
+    batch: int
+    found: Latency
+
+
+def spread_rows(model: str) -> list[SpreadRow]:
+    """A batch of the page on several devices."""
+    device, batch = device_named(SPREAD_ON), 64
+    degrees = (
+        ONE_DEVICE,
+        Parallel(tensor=2),
+        Parallel(data=2),
+        Parallel(data=8),
+        Parallel(expert=8, data=8),
+        Parallel(tensor=2, expert=4, data=4),
+    )
+    return [
+        SpreadRow(
+            parallel,
+            parallel.devices,
+            batch,
+            Rooflines(_subject(model, "batch", parallel=parallel, batch=batch)).at(device, batch),
+        )
+        for parallel in degrees
+    ]
