@@ -330,6 +330,8 @@ def _closed(
     numbers = tuple(points[0](coefficient) for coefficient in coefficients)
     while numbers[-1] == 0:
         coefficients, numbers = coefficients[:-1], numbers[:-1]
+    while low > 0 and coefficients[0] == 0:
+        coefficients, numbers = coefficients[1:], numbers[1:]
     if len(coefficients) > 3:
         return f"it is of degree {len(coefficients) - 1} in {symbol}"
     rises = points[0](simple) < points[1](simple)

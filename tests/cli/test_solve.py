@@ -48,10 +48,13 @@ def test_several_conditions_at_once():
     assert last == min(single["ranges"][0][1] for single in singles)
 
 
-def test_a_quadratic_length():
+def test_lengths_from_which_one_part_does_more_than_another():
     attention = "prefill.decoder.attention.flops >= prefill.decoder.rest.flops"
     found = solved(attention, "--for", "context_len")
     assert found["ranges"] == [[13163, None]]
+    assert found["boundaries"][0]["closed_form"]["coefficients"][1] == "62160*B"
+    found = solved("prefill.decoder.flops >= prefill.vision.flops", "--for", "context_len")
+    assert found["ranges"] == [[3391, None]]
     assert found["boundaries"][0]["closed_form"]["coefficients"][2] == "62160*B"
 
 

@@ -119,6 +119,13 @@ def test_a_leading_coefficient_that_vanishes_at_the_point():
     assert boundary.closed.numbers == (-100, 3)
 
 
+def test_a_root_at_zero_is_left_out():
+    condition = Condition("it", 5 * B**2 - 203 * B, "<=", sp.Integer(0))
+    (boundary,) = solve([condition], BATCH, {}).boundaries
+    assert boundary.holds == 40
+    assert boundary.closed.numbers == (-203, 5)
+
+
 def test_equality_that_no_whole_number_meets():
     with pytest.raises(DomainError, match="the sides cross between 3 and 4"):
         solve([Condition("it", 2 * B, "==", sp.Integer(7))], BATCH, {})
