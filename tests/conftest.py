@@ -1,5 +1,6 @@
 """What all tests share: hypothesis draws the same examples in every run; rules broken by hand."""
 
+import gc
 from contextlib import ExitStack
 
 import pytest
@@ -9,6 +10,12 @@ from tests.mistakes import changed_rule
 
 settings.register_profile("symcost", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symcost")
+
+
+def pytest_collection_finish():
+    """Packages and cases stay until the end, so the collector of garbage leaves them out."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture

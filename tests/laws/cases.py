@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
@@ -97,6 +97,12 @@ def cost(case: Case, direction: str, execution: Execution) -> Cost:
     return cost_of(graph_of(case, direction), execution)
 
 
+@cache
+def formulas(case: Case, execution: Execution) -> dict[str, sp.Expr]:
+    """The work and the traffic of a case, as formulas."""
+    return figures(cost(case, "forward", execution))
+
+
 def figures(of: Cost) -> dict[str, sp.Expr]:
     """The work and the traffic of a cost, as formulas."""
     names = ("macs", "vector_flops", "bytes_read", "bytes_written")
@@ -121,6 +127,12 @@ def sizes_in(graph: Graph) -> frozenset[sp.Symbol]:
     return found - frozenset(WIDTHS)
 
 
+@cache
+def sizes_of(case: Case) -> frozenset[sp.Symbol]:
+    """The symbols that the operations of a case depend on, byte widths left out."""
+    return sizes_in(graph_of(case))
+
+
 def values_of(symbol: sp.Symbol) -> st.SearchStrategy[int]:
     """Values in the domain of a symbol: mostly small ones, so that coincidences occur."""
     info = sy.info_of(symbol)
@@ -129,14 +141,16 @@ def values_of(symbol: sp.Symbol) -> st.SearchStrategy[int]:
     return st.integers(-(-info.minimum // step), largest // step).map(lambda count: count * step)
 
 
-def points(symbols: Iterable[sp.Symbol]) -> st.SearchStrategy[Point]:
-    """Legal points: every symbol within its domain, crop grids as there are."""
+@cache
+def points(symbols: frozenset[sp.Symbol]) -> st.SearchStrategy[Point]:
+    """Legal points: every symbol within its domain, crop grids as there are; made once."""
     wanted = sorted(symbols, key=str)
     single = {s: values_of(s) for s in wanted if s not in (sy.n_w, sy.n_h, *WIDTHS)}
     grids = st.sampled_from([{sy.n_w: columns, sy.n_h: rows} for columns, rows in GRIDS])
     return st.builds(lambda sizes, grid: sizes | grid, st.fixed_dictionaries(single), grids)
 
 
+@cache
 def widths() -> st.SearchStrategy[Point]:
     """Byte widths, half a byte for 4-bit weights among them."""
     width = st.sampled_from([Fraction(1, 2), 1, 2, 4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import sympy as sp
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from tests.laws.cases import BF16, Point, graph_of, points, sizes_in, widths
 from tests.laws.layer_cases import LAYER_CASES
 
 PUBLISHED = published()
-SIZES = (B, S, K, U, I_g, I_t, n_w, n_h)
+SIZES = frozenset((B, S, K, U, I_g, I_t, n_w, n_h))
 
 MODEL_GRAPHS = {
     f"{part} of {name}": (part, name)
@@ -51,12 +52,17 @@ def cost(name: str, direction: str, execution: Execution) -> Cost:
     return cost_of(graph(name, direction), execution)
 
 
+@cache
+def sizes_of(name: str) -> frozenset[sp.Symbol]:
+    """The sizes that a graph or its backward pass depends on."""
+    if name in LAYER_CASES:
+        return sizes_in(graph(name, "forward")) | sizes_in(graph(name, "backward"))
+    return SIZES
+
+
 def draw_point(data: st.DataObject, name: str, *, wide: bool = True) -> Point:
     """A legal point of a graph, with any byte widths or with two bytes throughout."""
-    sizes = SIZES
-    if name in LAYER_CASES:
-        sizes = sizes_in(graph(name, "forward")) | sizes_in(graph(name, "backward"))
-    point = data.draw(points(sizes))
+    point = data.draw(points(sizes_of(name)))
     if name in LAYER_CASES:
         assume(LAYER_CASES[name].legal(point))
     return point | (data.draw(widths()) if wide else BF16)

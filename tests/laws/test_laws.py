@@ -22,13 +22,12 @@ from symcost.tensor import Kind, Tensor, shape_text
 from tests.laws.cases import (
     BF16,
     Case,
-    cost,
-    figures,
+    formulas,
     graph_of,
     miscounted,
     numbers,
     points,
-    sizes_in,
+    sizes_of,
 )
 from tests.laws.layer_cases import LAYER_CASES
 from tests.laws.operator_cases import OPERATOR_CASES
@@ -100,7 +99,7 @@ def test_a_layer_holds_as_many_parameters_as_were_counted_by_hand(name):
 def test_counts_are_non_negative_integers(name, data):
     case = ALL_CASES[name]
     graph = graph_of(case)
-    point = data.draw(points(sizes_in(graph)))
+    point = data.draw(points(sizes_of(case)))
     assume(case.legal(point))
     value = Evaluator(point)
     for operation in graph.operations:
@@ -129,7 +128,7 @@ def test_macs_are_affine_in_the_batch(name, direction):
 def test_more_of_anything_costs_no_less(name, data):
     """In every size but those whose case says why not: `needed` of a resized table is a step."""
     case = ALL_CASES[name]
-    sizes = sizes_in(graph_of(case))
+    sizes = sizes_of(case)
     point = data.draw(points(sizes)) | BF16
     assume(case.legal(point))
     growing = sorted(sizes - set(case.bends), key=str)
@@ -140,8 +139,8 @@ def test_more_of_anything_costs_no_less(name, data):
     grown = point | {symbol: point[symbol] + step for symbol in both}
     assume(case.legal(grown))
     for execution in Execution:
-        formulas = figures(cost(case, "forward", execution))
-        before, after = numbers(formulas, point), numbers(formulas, grown)
+        stated = formulas(case, execution)
+        before, after = numbers(stated, point), numbers(stated, grown)
         less = {key: (before[key], after[key]) for key in before if after[key] < before[key]}
         assert not less, f"{execution}: {grown_size} + {step} at {point}"
 

@@ -238,6 +238,7 @@ def test_a_plan_goes_to_another_process():
     np.testing.assert_array_equal(run(there)["prefill.flops"], run(plan)["prefill.flops"])
 
 
+@pytest.mark.filterwarnings("ignore:Creating scratch directories:UserWarning")  # a slow disk
 def test_a_cluster_gives_the_same(tmp_path):
     distributed = pytest.importorskip("dask.distributed")
     with distributed.LocalCluster(
