@@ -12,7 +12,7 @@ import typer
 
 from symcost.cli import options as given
 from symcost.cli.options import Format
-from symcost.cli.output import emit, section_tables
+from symcost.cli.output import emit, formulas_status, section_tables
 from symcost.cli.request import Request, with_request
 from symcost.cost import Cost
 from symcost.errors import InputError
@@ -96,9 +96,6 @@ def _count(name: str, text: str) -> int:
 
 
 def _told(name: str, value: Any) -> str:
-    if isinstance(value, Widths):
-        widths = {"weights": value.weights, "activations": value.activations, "kv": value.kv}
-        return ",".join(f"{part}={width}" for part, width in (widths | dict(value.parts)).items())
     if name == "config":
         return "the published one" if value is None else "the one given"
     return "default" if value is None else str(value)
@@ -148,10 +145,11 @@ def diff(
         )
     if reference is not None:
         request = replace(request, reference=reference)
-    if since is None:
-        found = _of_change(request, change or [])
-    else:
-        found = _of_file(request, since, own_reference=reference is None)
+    with formulas_status():
+        if since is None:
+            found = _of_change(request, change or [])
+        else:
+            found = _of_file(request, since, own_reference=reference is None)
     if show is Format.JSON:
         emit(json.dumps(found.as_dict(), indent=1) + "\n", output)
     elif show is Format.MARKDOWN:

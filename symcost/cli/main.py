@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from symcost import version
 from symcost.cli import options as given
@@ -20,6 +20,7 @@ from symcost.cli.options import Format
 from symcost.cli.output import (
     emit,
     formula_table,
+    formulas_status,
     progress_bar,
     proof_table,
     report_tables,
@@ -206,7 +207,7 @@ def generate(
     ] = False,
 ) -> None:
     """Write generated/ and docs/HOLISTIC_ANALYSIS.md."""
-    with Console(stderr=True).status("writing down formulas"):
+    with formulas_status():
         files = {root / path: content for path, content in generated_files(model, root).items()}
     if check:
         stale = differences(files)

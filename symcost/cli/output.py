@@ -20,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.status import Status
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -174,6 +175,11 @@ def point_bar() -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total, description=told)
 
         yield update
+
+
+def formulas_status() -> Status:
+    """A sign on standard error that formulas are being written down."""
+    return Console(stderr=True).status("writing down formulas")
 
 
 def emit(content: str | Callable[[int], RenderableType], output: Path | None) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from symcost.cli import options as given
 from symcost.cli.options import Format
-from symcost.cli.output import emit, section_tables
+from symcost.cli.output import emit, formulas_status, section_tables
 from symcost.cli.request import Request, with_request
 from symcost.figures import formula_of
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC
@@ -49,16 +49,17 @@ def sensitivity(
     workload, widths = request.workload(), request.widths
     build = replace(request, widths=Widths(w_w, w_a, w_kv, widths.parts)).build
     experts_of(build, workload)  # refuses experts that so few tokens cannot choose
-    costs = symbolic_costs(build(None if workload.views is None else SYMBOLIC))
-    point = workload.bindings | widths.bindings | {T: workload.new_tokens}
-    asked = {name: formula_of(costs, name) for name in dict.fromkeys(figures or FIGURES)}
-    result = SensitivityReport(
-        request.told,
-        tuple(FigureSensitivity.of(name, formula, point) for name, formula in asked.items()),
-    )
+    with formulas_status():
+        costs = symbolic_costs(build(None if workload.views is None else SYMBOLIC))
+        point = workload.bindings | widths.bindings | {T: workload.new_tokens}
+        asked = {name: formula_of(costs, name) for name in dict.fromkeys(figures or FIGURES)}
+        result = SensitivityReport(
+            request.told,
+            tuple(FigureSensitivity.of(name, formula, point) for name, formula in asked.items()),
+        )
     if show is Format.JSON:
         emit(json.dumps(result.as_dict(), indent=1) + "\n", output)
     elif show is Format.MARKDOWN:
-        emit(sections_markdown(result.sections(math), result.notes(math)), output)
+        emit(sections_markdown(result.sections(math), result.notes(math), request.title()), output)
     else:
-        emit(lambda _: section_tables(result.sections(), result.notes()), output)
+        emit(lambda _: section_tables(result.sections(), result.notes(), request.title()), output)

@@ -61,6 +61,10 @@ class Widths:
                 info_of(_SYMBOLS[name.partition(".")[2]]).check(width)
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
 
+    def __str__(self) -> str:
+        whole = {"weights": self.weights, "activations": self.activations, "kv": self.kv}
+        return ",".join(f"{name}={width}" for name, width in (whole | dict(self.parts)).items())
+
     @property
     def bindings(self) -> dict[sp.Symbol, Number | Expr]:
         """The widths of the whole model by their symbols."""
