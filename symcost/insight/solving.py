@@ -325,7 +325,8 @@ def _closed(
     )
     if not simple.is_polynomial(symbol):
         parts = (part for part in sp.postorder_traversal(simple) if part.has(symbol))
-        return f"it holds {next(part for part in parts if not part.is_polynomial(symbol))}"
+        other = next(part for part in parts if not part.is_polynomial(symbol))
+        return f"{other} is no polynomial in {symbol}"
     coefficients = tuple(sp.Poly(simple, symbol).all_coeffs()[::-1])
     numbers = tuple(points[0](coefficient) for coefficient in coefficients)
     while numbers[-1] == 0:
