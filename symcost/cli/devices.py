@@ -11,9 +11,8 @@ import typer
 from symcost.cli import options as given
 from symcost.cli.options import Format
 from symcost.cli.output import emit, section_tables
-from symcost.insight import devices as known
 from symcost.insight.collectives import AllReduce
-from symcost.insight.devices import NUMBER_TYPES
+from symcost.insight.devices import NUMBER_TYPES, known_devices
 from symcost.render.devices import devices_object, devices_sections, devices_summary
 from symcost.render.sections import sections_markdown
 
@@ -62,7 +61,7 @@ def devices(
     output: given.Output = None,
 ) -> None:
     """What devices can do at most: peaks, memory, bandwidths, and where these are from."""
-    found = known.devices(file)
+    found = known_devices(file)
     if show is Format.JSON:
         emit(json.dumps(devices_object(found), indent=2, ensure_ascii=False) + "\n", output)
         return

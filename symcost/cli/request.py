@@ -42,32 +42,37 @@ class Request:
         """The model that sees the given views."""
         return load(
             self.model,
-            config=self.config,
             views=views,
-            reference=self.reference,
             execution=self.executions,
             lm_head=self.lm_head.value,
-            widths=self.widths,
-            routing=self.routing,
-            parallel=self.parallel,
+            **self._assumed,
         )
 
-    def workload(self, **changed: Any) -> Workload:
-        """The workload, with some options changed."""
-        return Workload.from_options(**{**self.sizes, **changed})
+    def workload(self) -> Workload:
+        """The workload."""
+        return Workload.from_options(**self.sizes)
 
     def subject(self, opened: str, all_reduce: AllReduce) -> Subject:
         """What is asked about, with one size left open."""
-        return Subject(
-            self.build,
-            self.executions,
-            self.workload(),
+        return Subject.of(
+            self.model,
             opened,
-            lambda mode: self.workload(
-                mode=mode, base_size=None, tile_size=None, crop_grid=None, context_len=None
-            ),
-            all_reduce,
+            execution=self.executions,
+            lm_head=self.lm_head.value,
+            all_reduce=all_reduce,
+            assumed=self._assumed,
+            **self.sizes,
         )
+
+    @property
+    def _assumed(self) -> dict[str, Any]:
+        return {
+            "config": self.config,
+            "reference": self.reference,
+            "widths": self.widths,
+            "routing": self.routing,
+            "parallel": self.parallel,
+        }
 
     def title(self, opened: str = "") -> str:
         """What is asked about, in a line or two, with a question mark for what is open."""

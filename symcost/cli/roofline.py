@@ -21,9 +21,8 @@ from symcost.cli.output import emit, section_tables
 from symcost.cli.request import Request, with_request
 from symcost.errors import InputError
 from symcost.execution import Execution
-from symcost.insight import devices as known
 from symcost.insight.collectives import AllReduce
-from symcost.insight.devices import DEFAULT_TYPE
+from symcost.insight.devices import DEFAULT_TYPE, device_named, known_devices
 from symcost.insight.latency import Rooflines
 from symcost.insight.roofline import AT_BEST, Efficiency, Granularity
 from symcost.insight.subject import ANSWER
@@ -73,11 +72,11 @@ def roofline(
     rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
     batch = request.workload().batch
 
-    table = known.devices(devices)
+    table = known_devices(devices)
     names = device or [name for name, d in table.items() if number_type in d.matrix]
     if not names:
         raise InputError(f"no device states a matrix peak for {number_type!r}")
-    chosen = [known.device_named(name, devices) for name in names]
+    chosen = [device_named(name, devices) for name in names]
     answers = [answer_of(rooflines, d, batch, number_type, shares, targets) for d in chosen]
     best = []
     if shares != AT_BEST:

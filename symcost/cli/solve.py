@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,21 +21,12 @@ from symcost.cli.request import Request, with_request
 from symcost.errors import InputError
 from symcost.execution import Execution
 from symcost.insight.collectives import AllReduce
-from symcost.insight.conditions import parse_condition
+from symcost.insight.conditions import solve_conditions
 from symcost.insight.devices import DEFAULT_TYPE, device_named
-from symcost.insight.grids import solve_grids
 from symcost.insight.roofline import Efficiency, rates
-from symcost.insight.solving import solve as solved
 from symcost.insight.subject import ANSWER, CROPS, SIZES
 from symcost.render.sections import sections_markdown
-from symcost.render.solution import (
-    grids_object,
-    grids_sections,
-    grids_summary,
-    solution_object,
-    solution_sections,
-    solution_summary,
-)
+from symcost.render.solution import solution_object, solution_sections, solution_summary
 
 
 @with_request(execution=Execution.IDEAL.value, lm_head=given.Head.LAST, new_tokens=ANSWER)
@@ -79,21 +70,14 @@ def solve(
             "a device, such as --device H100-SXM"
         )
     subject = request.subject(opened, all_reduce)
-    conditions = [parse_condition(text, subject, rate) for text in texts]
-    found: dict[str, Any]
-    if opened == CROPS:
-        grids = solve_grids(conditions, subject.bindings)
-        found = grids_object(grids, conditions)
-        sections, summary = list(grids_sections(grids, conditions)), list(grids_summary(grids))
-    else:
-        solution = solved(conditions, subject.unknown, subject.bindings)
-        found = solution_object(solution)
-        sections, summary = list(solution_sections(solution)), list(solution_summary(solution))
+    solution = solve_conditions(subject, texts, rate)
+    sections, summary = list(solution_sections(solution)), list(solution_summary(solution))
     if chosen is not None and chosen.vector is None:
         summary.append(f"{chosen.name} states no vector peak; vector work is in no time")
     title = request.title(opened)
     if show is Format.JSON:
-        found = {**request.told, "device": device, "conditions": texts, **found}
+        asked = {**request.told, "device": device, "conditions": texts}
+        found = {**asked, **solution_object(solution)}
         emit(json.dumps(found, indent=1) + "\n", output)
     elif show is Format.MARKDOWN:
         emit(sections_markdown(sections, summary, title), output)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from symcost.cost import as_rational
 from symcost.errors import InputError
+from symcost.insight.grids import GridSolution, solve_grids
 from symcost.insight.roofline import Rates
-from symcost.insight.solving import HOLDS, Condition
-from symcost.insight.subject import Subject
+from symcost.insight.solving import HOLDS, Condition, Solution, solve
+from symcost.insight.subject import CROPS, Subject
 from symcost.insight.units import EXAMPLES, Dimension, parse_quantity
 
 _CONDITION = re.compile(r"\s*([A-Za-z][\w.:-]*)\s*([<>=!]+)\s*([^\s<>=!].*?)\s*", re.ASCII)
@@ -51,3 +53,28 @@ def parse_condition(text: str, subject: Subject, rate: Rates | None = None) -> C
             f"{EXAMPLES[measured]}"
         )
     return Condition(f"{name} {operator} {other}", left, operator, right)
+
+
+def solve_conditions(
+    subject: Subject, texts: Sequence[str], rate: Rates | None = None
+) -> Solution | GridSolution:
+    """For which values of the open size of a subject conditions hold, all at once.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        What `parse_condition` reads.
+    rate : mapping of Resource to Fraction, optional
+        What the device does per second, for times.
+
+    Raises
+    ------
+    InputError
+        A condition cannot be read.
+    DomainError
+        No value meets them, or all do.
+    """
+    conditions = [parse_condition(text, subject, rate) for text in texts]
+    if subject.opened == CROPS:
+        return solve_grids(conditions, subject.bindings)
+    return solve(conditions, subject.unknown, subject.bindings)

@@ -112,7 +112,7 @@ class Device:
         return self.peak(number_type) / self.memory_bandwidth
 
 
-def devices(file: Path | None = None) -> Mapping[str, Device]:
+def known_devices(file: Path | None = None) -> Mapping[str, Device]:
     """The devices of symcost's table by name, then those of a file of the same form.
 
     A device of the file takes the place of one with the same name, whatever the case of letters.
@@ -143,7 +143,7 @@ def device_named(name: str, file: Path | None = None) -> Device:
     InputError
         There is none; the message lists those that there are.
     """
-    known = devices(file)
+    known = known_devices(file)
     for device in known.values():
         if device.name.lower() == name.lower():
             return device

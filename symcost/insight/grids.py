@@ -63,12 +63,15 @@ class GridSolution:
         By crop count.
     boundaries : tuple of Boundary
         Where conditions change with the crop count, if nothing else of the grid matters.
+    conditions : tuple of Condition
+        What is to hold.
     bindings : mapping of sympy.Symbol to int or Fraction
         The numbers of all other symbols.
     """
 
     grids: tuple[Grid, ...]
     boundaries: tuple[Boundary, ...]
+    conditions: tuple[Condition, ...]
     bindings: Bindings
 
 
@@ -102,7 +105,7 @@ def solve_grids(conditions: Sequence[Condition], bindings: Bindings) -> GridSolu
             f"every crop grid of up to {MAX_TILES} tiles meets {told} (all were tried); there is "
             "no limit"
         )
-    return GridSolution(grids, _by_count(conditions, bindings), bindings)
+    return GridSolution(grids, _by_count(conditions, bindings), tuple(conditions), bindings)
 
 
 def _by_count(conditions: Sequence[Condition], bindings: Bindings) -> tuple[Boundary, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any, Self
 
 import sympy as sp
 
@@ -13,7 +14,7 @@ from symcost.bounds import first_value
 from symcost.cost import METRICS, Cost, SequenceCost, StageCost, Unit, as_rational
 from symcost.errors import InputError
 from symcost.exact import Number
-from symcost.execution import kernels
+from symcost.execution import Execution, kernels
 from symcost.figures import cost_named, unit_of
 from symcost.graph import Graph
 from symcost.insight.collectives import AllReduce, sent_bytes
@@ -21,9 +22,11 @@ from symcost.insight.roofline import Rates, Resource, demands, seconds
 from symcost.insight.solving import Unknown
 from symcost.insight.units import Dimension
 from symcost.layers.kernels import BIASED_FLASH_ATTENTION, FLASH_ATTENTION
+from symcost.models import load
 from symcost.models.deepseek_ocr.collectives import Collective
 from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import Views
+from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.workload import (
     Build,
     Workload,
@@ -95,11 +98,63 @@ class Subject:
         all_reduce: AllReduce = AllReduce.RING,
     ) -> None:
         self._all_reduce = all_reduce
-        self._build, self._executions, self._opened = build, executions, opened
+        self._build, self._executions, self.opened = build, executions, opened
         self._of_mode = of_mode
         self.workload = workload
         self._views, self._following = _opened(workload, opened)
         self._model = build(self._views)
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        opened: str = "",
+        *,
+        execution: str | Executions = Execution.IDEAL,
+        lm_head: str = "last",
+        new_tokens: int = ANSWER,
+        all_reduce: AllReduce = AllReduce.RING,
+        assumed: Mapping[str, Any] = MappingProxyType({}),
+        **sizes: Any,
+    ) -> Self:
+        """A model by name on a workload, at best unless told otherwise.
+
+        Parameters
+        ----------
+        model : str
+            A model by name.
+        opened : str
+            The size that is left open: one of SIZES, or "crops".
+        execution, lm_head : str
+            What `symcost.load` takes.
+        new_tokens : int
+            Steps behind the prefill.
+        all_reduce : AllReduce
+            How devices make sums.
+        assumed : mapping
+            What else `symcost.load` takes: reference, widths, routing, parallel, config.
+        **sizes
+            What `Workload.from_options` takes: image, mode, batch, context_len and so on.
+
+        Examples
+        --------
+        >>> from symcost.insight import Subject, solve_conditions
+        >>> page = Subject.of("deepseek-ocr", "batch", image="1654x2339")
+        >>> solve_conditions(page, ["generation.resident_bytes <= 40GB"]).ranges
+        ((1, 281),)
+        """
+        sizes |= {"new_tokens": new_tokens}
+        how = execution if isinstance(execution, Executions) else Executions.parse(execution)
+
+        def build(views: Views | None) -> DeepseekOCRModel:
+            return load(model, views=views, execution=how, lm_head=lm_head, **assumed)
+
+        def of_mode(mode: str) -> Workload:
+            own = dict.fromkeys(("base_size", "tile_size", "crop_grid", "context_len"))
+            return Workload.from_options(**{**sizes, **own, "mode": mode})
+
+        workload = Workload.from_options(**sizes)
+        return cls(build, how, workload, opened, of_mode, all_reduce)
 
     @cached_property
     def costs(self) -> dict[str, StageCost]:
@@ -111,17 +166,17 @@ class Subject:
         """The numbers of all sizes that are neither open nor follow the open one."""
         w = self.workload
         sizes = {B: w.batch, S: w.context_len, K: w.cached, T: w.new_tokens}
-        free = {SIZES.get(self._opened), *self._following}
+        free = {SIZES.get(self.opened), *self._following}
         return {symbol: value for symbol, value in sizes.items() if symbol not in free}
 
     @property
     def unknown(self) -> Unknown:
         """The size that is open, if it is not the crop grid."""
-        symbol = SIZES[self._opened]
+        symbol = SIZES[self.opened]
         first = first_value(symbol)
         if symbol == S:
             first = max(first, self.workload.image_tokens)
-        return Unknown(self._opened, symbol, first)
+        return Unknown(self.opened, symbol, first)
 
     @cached_property
     def _groups(self) -> tuple[Mapping[str, str], frozenset[str]]:
@@ -195,9 +250,9 @@ class Subject:
         """A figure of the workload in another mode."""
         if self._of_mode is None or self.workload.views is None:
             raise InputError(f"{mode}:{name} asks for a mode; there is no page")
-        if self._opened == "context_len":
+        if self.opened == "context_len":
             raise InputError(f"{mode}:{name} has a context of its own; open another size")
-        shared = self._opened if self._opened in {"batch", "cached", "new_tokens"} else ""
+        shared = self.opened if self.opened in {"batch", "cached", "new_tokens"} else ""
         other = Subject(
             self._build,
             self._executions,

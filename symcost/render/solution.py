@@ -13,15 +13,17 @@ from symcost.cost import as_rational
 from symcost.exact import Bindings, Number
 from symcost.figures import exact
 from symcost.insight.grids import GridSolution
-from symcost.insight.solving import Boundary, ClosedForm, Condition, Solution
+from symcost.insight.solving import Boundary, ClosedForm, Solution
 from symcost.render.figures import human
 from symcost.render.formulas import latex, text
 from symcost.render.sections import Section
 from symcost.symbols import Expr
 
 
-def solution_object(solution: Solution) -> dict[str, Any]:
+def solution_object(solution: Solution | GridSolution) -> dict[str, Any]:
     """A solution as JSON shows it."""
+    if isinstance(solution, GridSolution):
+        return _grids_object(solution)
     return {
         "for": solution.unknown.name,
         "symbol": solution.unknown.symbol.name,
@@ -31,8 +33,7 @@ def solution_object(solution: Solution) -> dict[str, Any]:
     }
 
 
-def grids_object(solution: GridSolution, conditions: Sequence[Condition]) -> dict[str, Any]:
-    """A solution for crop grids as JSON shows it."""
+def _grids_object(solution: GridSolution) -> dict[str, Any]:
     return {
         "for": "crops",
         "grids": [
@@ -42,7 +43,9 @@ def grids_object(solution: GridSolution, conditions: Sequence[Condition]) -> dic
                 "holds": grid.holds,
                 "conditions": [
                     {"condition": condition.text, "left": exact(left), "right": exact(right)}
-                    for condition, (left, right) in zip(conditions, grid.sides, strict=True)
+                    for condition, (left, right) in zip(
+                        solution.conditions, grid.sides, strict=True
+                    )
                 ],
             }
             for grid in solution.grids
@@ -74,15 +77,18 @@ def _closed(closed: ClosedForm) -> dict[str, Any]:
     }
 
 
-def solution_sections(solution: Solution) -> Iterator[Section]:
-    """The answer, and what the conditions are at its ends."""
+def solution_sections(solution: Solution | GridSolution) -> Iterator[Section]:
+    """The answer, and what the conditions are at its ends, or of crops everywhere."""
+    if isinstance(solution, GridSolution):
+        yield _grids_section(solution)
+        return
     name = solution.unknown.name
     told = ", ".join(_range(ends) for ends in solution.ranges)
     yield _ends(f"{name}: {told}", name, solution.boundaries)
 
 
-def grids_sections(solution: GridSolution, conditions: Sequence[Condition]) -> Iterator[Section]:
-    """All crop grids, what both sides of the conditions are there, and whether they hold."""
+def _grids_section(solution: GridSolution) -> Section:
+    conditions = solution.conditions
     counts = dict.fromkeys(grid.crops for grid in solution.grids)
     whole = [count for count in counts if all(g.holds for g in solution.grids if g.crops == count)]
     rows = [
@@ -91,18 +97,22 @@ def grids_sections(solution: GridSolution, conditions: Sequence[Condition]) -> I
             ", ".join(f"{columns}x{rows}" for columns, rows in grid.shapes) if grid.crops else "–",
             *(
                 f"{human(left)} {c.operator} {human(right)}"
-                for c, (left, right) in zip(conditions, grid.sides, strict=True)
+                for c, (left, right) in zip(solution.conditions, grid.sides, strict=True)
             ),
             "yes" if grid.holds else "no",
         )
         for grid in solution.grids
     ]
     title = f"crops: {', '.join(map(str, whole)) or 'only some grids'}"
-    yield Section(title, ("crops", "grid", *(c.text for c in conditions), "holds"), rows, 2)
+    return Section(title, ("crops", "grid", *(c.text for c in conditions), "holds"), rows, 2)
 
 
-def solution_summary(solution: Solution) -> Iterator[str]:
+def solution_summary(solution: Solution | GridSolution) -> Iterator[str]:
     """The formulas of the answer's ends, and how it was proved."""
+    if isinstance(solution, GridSolution):
+        yield from _formulas("crops", solution.boundaries, solution.bindings)
+        yield "every crop grid that the model makes was tried"
+        return
     yield from _formulas(solution.unknown.name, solution.boundaries, solution.bindings)
     ranges = f"{solution.proved} ranges" if solution.proved != 1 else "1 range"
     values = f"{solution.computed} values" if solution.computed != 1 else "1 value"
@@ -110,12 +120,6 @@ def solution_summary(solution: Solution) -> Iterator[str]:
         f"no other {solution.unknown.name} meets it: the sign of the difference is proved on "
         f"{ranges} and computed at {values}, which together are all"
     )
-
-
-def grids_summary(solution: GridSolution) -> Iterator[str]:
-    """The formulas of the answer's ends, if the crop count alone decides."""
-    yield from _formulas("crops", solution.boundaries, solution.bindings)
-    yield "every crop grid that the model makes was tried"
 
 
 def _range(ends: tuple[int, int | None]) -> str:

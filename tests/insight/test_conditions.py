@@ -10,17 +10,15 @@ from symcost.insight.devices import device_named
 from symcost.insight.grids import GRIDS, solve_grids
 from symcost.insight.roofline import rates
 from symcost.insight.subject import Subject
-from symcost.models.deepseek_ocr import Executions
 from symcost.models.deepseek_ocr.geometry import crop_grid
 from symcost.models.deepseek_ocr.workload import Workload, costs_of
 from symcost.symbols import B, T
 
-FUSED = Executions.parse("fused")
 RATE = rates(device_named("H100-SXM"))
 
 
 def build(views):
-    return symcost.load("deepseek-ocr", views=views, execution=FUSED)
+    return symcost.load("deepseek-ocr", views=views, execution="fused")
 
 
 def of_mode(mode):
@@ -28,7 +26,7 @@ def of_mode(mode):
 
 
 def subject_of(opened):
-    return Subject(build, FUSED, Workload.from_options(new_tokens=10), opened, of_mode)
+    return Subject.of("deepseek-ocr", opened, execution="fused", lm_head="all", new_tokens=10)
 
 
 @pytest.fixture(scope="module")

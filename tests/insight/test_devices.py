@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from symcost.errors import InputError
-from symcost.insight.devices import NUMBER_TYPES, Device, device_named, devices
+from symcost.insight.devices import NUMBER_TYPES, Device, device_named, known_devices
 
-DEVICES = devices()
+DEVICES = known_devices()
 
 
 class Chip(NamedTuple):
@@ -164,7 +164,7 @@ def written(tmp_path):
 
 def test_a_file_adds_and_replaces(written):
     file = written(MINE)
-    found = devices(file)
+    found = known_devices(file)
     names = [*DEVICES, "Mine"]
     names[names.index("H100-SXM")] = "h100-sxm"
     assert list(found) == names
@@ -180,11 +180,11 @@ def test_a_file_adds_and_replaces(written):
     replaced = device_named("H100-SXM", file)
     assert (replaced.peak(), replaced.sources) == (7 * 10**14, ("measured",))
     assert list(replaced.matrix) == ["bf16"]  # the whole device, not key by key
-    assert devices() == DEVICES
+    assert known_devices() == DEVICES
 
 
 def test_a_file_without_devices_changes_nothing(written):
-    assert devices(written("# nothing\n")) == DEVICES
+    assert known_devices(written("# nothing\n")) == DEVICES
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_wrong_file_is_refused_by_device_and_key(written, old, new, told):
     assert MINE.count(old) == 1
     file = written(MINE.replace(old, new))
     with pytest.raises(InputError, match=told) as error:
-        devices(file)
+        known_devices(file)
     assert str(file) in str(error.value)
 
 
@@ -253,4 +253,4 @@ def test_an_unreadable_file_is_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("none.toml", "binary", ""):
         with pytest.raises(InputError, match="cannot be read"):
-            devices(tmp_path / name)
+            known_devices(tmp_path / name)

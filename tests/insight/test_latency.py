@@ -10,11 +10,10 @@ import symcost
 from symcost.cost import MACS, VECTOR_FLOPS, Traffic
 from symcost.errors import DomainError, InputError
 from symcost.insight.collectives import AllReduce, all_sent_bytes
-from symcost.insight.devices import Device, device_named, devices
+from symcost.insight.devices import Device, device_named, known_devices
 from symcost.insight.latency import Latency, Rooflines, needed
 from symcost.insight.roofline import AT_BEST, Efficiency, Granularity, Resource
 from symcost.insight.subject import Subject
-from symcost.models.deepseek_ocr import Executions
 from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.workload import Workload, collectives_of, costs_of
 
@@ -34,8 +33,11 @@ def workload(batch=1):
 
 
 def rooflines(execution="ideal", granularity=Granularity.STAGE, parallel=ONE_DEVICE) -> Rooflines:
-    build = builder(execution, parallel)
-    return Rooflines(Subject(build, Executions.parse(execution), workload(), "batch"), granularity)
+    assumed = {"parallel": parallel}
+    return Rooflines(
+        Subject.of("deepseek-ocr", "batch", execution=execution, new_tokens=STEPS, assumed=assumed),
+        granularity,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -190,14 +192,13 @@ def test_the_published_throughput_lies_below_the_bound():
     """The model card: over 200,000 pages a day, and about 2,500 tokens a second, on an A100-40G."""
     pages, tokens = 200_000, 2500
     steps = round(tokens * 24 * 3600 / pages)
-    work = Workload.from_options(new_tokens=steps)
-    lines = Rooflines(Subject(builder("ideal"), Executions.parse("ideal"), work, "batch"))
+    lines = Rooflines(Subject.of("deepseek-ocr", "batch", new_tokens=steps))
     best = lines.at(A100, lines.largest_batch(A100).ranges[0][1])
     assert pages < best.requests_per_second * 24 * 3600 < best.most_requests_per_second * 24 * 3600
 
 
 def test_every_device_of_the_table(ideal):
-    for device in devices().values():
+    for device in known_devices().values():
         assert isinstance(device, Device)
         found = ideal.at(device, 1)
         assert found.ttft.bound is Resource.MATRIX

@@ -14,7 +14,6 @@ from symcost.exact import Evaluator
 from symcost.insight import solving
 from symcost.insight.solving import HOLDS, ClosedForm, Condition, Unknown, alternatives, solve
 from symcost.insight.subject import ANSWER, Subject
-from symcost.models.deepseek_ocr import Executions
 from symcost.models.deepseek_ocr.workload import Workload, costs_of
 from symcost.symbols import B, K, S, T
 from tests.insight.formulas import formula
@@ -158,16 +157,14 @@ def test_maxima_are_taken_out_of_sums_and_products():
 
 # The model's own formulas.
 
-IDEAL = Executions.parse("ideal")
-
 
 def build(views):
-    return symcost.load("deepseek-ocr", views=views, execution=IDEAL, lm_head="last")
+    return symcost.load("deepseek-ocr", views=views, execution="ideal", lm_head="last")
 
 
 @pytest.fixture(scope="module")
 def batches() -> Subject:
-    return Subject(build, IDEAL, Workload.from_options(new_tokens=ANSWER), "batch")
+    return Subject.of("deepseek-ocr", "batch")
 
 
 def test_the_largest_batch_in_memory(batches):
@@ -206,7 +203,7 @@ def test_the_largest_batch_in_memory(batches):
 )
 def test_crossings_of_the_model(opened, left, right):
     """Against every value up to the crossing and as many behind it."""
-    subject = Subject(build, IDEAL, Workload.from_options(new_tokens=ANSWER), opened)
+    subject = Subject.of("deepseek-ocr", opened)
     sides = [subject.figure(name)[0] for name in (left, right)]
     unknown = subject.unknown
     try:

@@ -11,18 +11,17 @@ from symcost.cost import Amount
 from symcost.errors import DomainError
 from symcost.exact import Evaluator
 from symcost.execution import Execution
-from symcost.insight.conditions import parse_condition
+from symcost.insight.conditions import solve_conditions
 from symcost.insight.devices import Device, device_named
-from symcost.insight.grids import solve_grids
+from symcost.insight.grids import GridSolution
 from symcost.insight.latency import Latency, Rooflines
 from symcost.insight.roofline import Efficiency, Granularity, rates
-from symcost.insight.solving import Boundary, ClosedForm, solve
-from symcost.insight.subject import ANSWER, CROPS, Subject
+from symcost.insight.solving import Boundary, ClosedForm
+from symcost.insight.subject import CROPS, Subject
 from symcost.models import load
-from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.models.deepseek_ocr.workload import Workload, symbolic_collectives
+from symcost.models.deepseek_ocr.workload import symbolic_collectives
 from symcost.render.document.display import math
 from symcost.render.formulas import latex
 from symcost.render.latency import DAY
@@ -41,37 +40,6 @@ PUBLISHED_PAGES, PUBLISHED_TOKENS = 200_000, 2500
 
 Source: DeepSeek-OCR (arXiv:2510.18234), abstract, and the README of deepseek-ai/DeepSeek-OCR.
 """
-
-
-def _subject(
-    model: str,
-    opened: str,
-    *,
-    execution: Execution = Execution.IDEAL,
-    widths: Widths | None = None,
-    parallel: Parallel = ONE_DEVICE,
-    **options: Any,
-) -> Subject:
-    """The page of the worked example with an answer, as `solve` and `roofline` ask about it."""
-    asked = {"new_tokens": ANSWER, **options}
-
-    def of_mode(mode: str) -> Workload:
-        return Workload.from_options(**{**asked, "mode": mode})
-
-    return Subject(
-        lambda views: load(
-            model,
-            views=views,
-            execution=execution,
-            lm_head="last",
-            widths=widths,
-            parallel=parallel,
-        ),
-        Executions(execution, execution),
-        Workload.from_options(**asked),
-        opened,
-        of_mode,
-    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +68,7 @@ def _batches(rooflines: Rooflines, device: Device) -> list[int]:
 
 def device_rows(model: str) -> list[DeviceRow]:
     """What the document's devices make of the page."""
-    rooflines = Rooflines(_subject(model, "batch"))
+    rooflines = Rooflines(Subject.of(model, "batch"))
     return [
         DeviceRow(device, batch, rooflines.at(device, batch))
         for device in map(device_named, DEVICES)
@@ -124,17 +92,17 @@ def convention_rows(model: str) -> list[ConventionRow]:
     rows = []
     for execution in (Execution.IDEAL, Execution.FUSED):
         for granularity in Granularity:
-            lines = Rooflines(_subject(model, "batch", execution=execution), granularity)
+            lines = Rooflines(Subject.of(model, "batch", execution=execution), granularity)
             rows.append(ConventionRow(execution.value, granularity.value, "1", lines.at(device, 1)))
     share = "matrix=0.7,memory=0.8"
-    lines = Rooflines(_subject(model, "batch", execution=Execution.FUSED), Granularity.KERNEL)
+    lines = Rooflines(Subject.of(model, "batch", execution=Execution.FUSED), Granularity.KERNEL)
     stated = lines.at(device, 1, efficiency=Efficiency.parse(share))
     return [*rows, ConventionRow(Execution.FUSED.value, Granularity.KERNEL.value, share, stated)]
 
 
 def masked_share(model: str) -> float:
     """The percentage of the page's prefill that a kernel without masked scores leaves out."""
-    subject = _subject(model, "batch")
+    subject = Subject.of(model, "batch")
     point = Evaluator({**subject.bindings, B: 1})
     attention, whole = (
         point(subject.figure(f"prefill.{name}flops")[0]) for name in ("decoder.attention.", "")
@@ -158,7 +126,7 @@ class Published:
 def published(model: str) -> Published:
     """The bound of the device for which a throughput is published, with as long an answer."""
     answer = round(PUBLISHED_TOKENS * DAY / PUBLISHED_PAGES)
-    rooflines = Rooflines(_subject(model, "batch", new_tokens=answer - 1))
+    rooflines = Rooflines(Subject.of(model, "batch", new_tokens=answer - 1))
     device = device_named(PUBLISHED_ON)
     batch = _batches(rooflines, device)[-1]
     row = DeviceRow(device, batch, rooflines.at(device, batch))
@@ -271,21 +239,18 @@ def _questions() -> list[_Question]:
 
 
 def _limit(model: str, question: _Question) -> Limit:
-    subject = _subject(model, question.opened, widths=question.widths, **question.options)
+    assumed = {"widths": question.widths}
+    subject = Subject.of(model, question.opened, assumed=assumed, **question.options)
     rate = None if question.device is None else rates(device_named(question.device))
-    conditions = [parse_condition(question.condition, subject, rate)]
     try:
-        if question.opened == CROPS:
-            grids = solve_grids(conditions, subject.bindings)
-            counts = dict.fromkeys(grid.crops for grid in grids.grids if grid.holds)
-            answer, boundaries = ", ".join(map(str, counts)), grids.boundaries
-        else:
-            solution = solve(conditions, subject.unknown, subject.bindings)
-            answer = ", ".join(_range(*ends) for ends in solution.ranges)
-            boundaries = solution.boundaries
+        solution = solve_conditions(subject, [question.condition], rate)
     except DomainError:
         return Limit(question.text, question.condition, "none", "proved for every value")
-    return Limit(question.text, question.condition, answer, _formula(boundaries[0]))
+    if isinstance(solution, GridSolution):
+        answer = ", ".join(str(grid.crops) for grid in solution.grids if grid.holds)
+    else:
+        answer = ", ".join(_range(*ends) for ends in solution.ranges)
+    return Limit(question.text, question.condition, answer, _formula(solution.boundaries[0]))
 
 
 def _range(first: int, last: int | None) -> str:
@@ -358,7 +323,9 @@ def spread_rows(model: str) -> list[SpreadRow]:
             parallel,
             parallel.devices,
             batch,
-            Rooflines(_subject(model, "batch", parallel=parallel, batch=batch)).at(device, batch),
+            Rooflines(Subject.of(model, "batch", assumed={"parallel": parallel}, batch=batch)).at(
+                device, batch
+            ),
         )
         for parallel in degrees
     ]
