@@ -183,12 +183,14 @@ def run(
             f"{plan.points.size} points of {per_point} metrics are too many to keep in memory; "
             "write them to a file, or reduce them"
         )
-    opened: Any = nullcontext()
-    if out is not None:
-        what = described(plan, boxes)
-        opened = open_store(Path(out), what, resume=resume, overwrite=overwrite)
-    with opened as store, _workers(plan, scheduler) as workers:
-        kept, reduced = _run(workers, boxes, plan, store, asked, keep=keep, progress=progress)
+    # What is there is not touched before the workers answer.
+    with _workers(plan, scheduler) as workers:
+        opened: Any = nullcontext()
+        if out is not None:
+            what = described(plan, boxes)
+            opened = open_store(Path(out), what, resume=resume, overwrite=overwrite)
+        with opened as store:
+            kept, reduced = _run(workers, boxes, plan, store, asked, keep=keep, progress=progress)
     columns = {
         name: np.concatenate([block.columns[name] for block in kept])
         for name in (plan.metrics if keep else ())

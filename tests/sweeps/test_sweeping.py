@@ -226,6 +226,17 @@ def test_bad_requests_are_told_in_one_line(metrics, options, told, monkeypatch):
     assert "\n" not in str(error.value)
 
 
+def test_a_cluster_that_does_not_answer_costs_no_result(tmp_path):
+    plan = Plan(MODEL, {"batch": [1, 2]}, ["decode.kv_bytes"], no_image=True)
+    run(plan, out=tmp_path / "there.parquet")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    for name in ("there.parquet", "new.zarr"):
+        with pytest.raises(InputError, match="cannot be reached"):
+            run(plan, out=tmp_path / name, overwrite=True, scheduler="nowhere")
+    after = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    assert after == before
+
+
 def test_too_many_points_are_not_kept():
     axes = {"batch": range(1, 10**5), "cached": range(10**5)}
     with pytest.raises(InputError, match="too many to keep in memory; write them"):
