@@ -18,7 +18,7 @@ from symcost.errors import InputError
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.numeric.boxes import Box, Boxes
 from symcost.sweeps.axes import Axes, Axis
-from symcost.sweeps.block import Block
+from symcost.sweeps.block import MOST_KEPT, Block, counted
 from symcost.sweeps.describing import described
 from symcost.sweeps.files.dataset import dataset
 from symcost.sweeps.files.description import library
@@ -28,9 +28,6 @@ from symcost.sweeps.reductions.reduction import Reduction, parse_reduction
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many points are done, from 0 in each pass, and of how many."""
-
-MOST_KEPT = 1 << 32
-"""Bytes of results that are kept in memory."""
 
 _CHUNK = 1 << 22
 """Numbers of a chunk, all metrics together."""
@@ -173,6 +170,8 @@ def run(
     progress: Progress | None = None,
 ) -> Sweep:
     """Do what is planned; the parameters are those of `sweep`."""
+    if resume and out is None:
+        raise InputError("--resume goes on with a file; give --out FILE.parquet or FILE.zarr")
     per_point = len(plan.metrics)
     chunk = min(_MOST_POINTS, _CHUNK // per_point) if chunk is None else chunk
     boxes = Boxes(plan.points.shape, chunk)
@@ -180,8 +179,8 @@ def run(
     keep = out is None and not asked
     if keep and plan.points.size * per_point * 8 > MOST_KEPT:
         raise InputError(
-            f"{plan.points.size} points of {per_point} metrics are too many to keep in memory; "
-            "write them to a file, or reduce them"
+            f"{counted(plan.points.size, per_point)} are too many to keep in memory; write them to "
+            "a file, or reduce them"
         )
     # What is there is not touched before the workers answer.
     with _workers(plan, scheduler) as workers:

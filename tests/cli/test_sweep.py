@@ -168,6 +168,7 @@ def test_float64_states_its_error():
         (("--axis", "batch=1,2", "--reduce", "mean:prefill.flops"), "allowed: min:METRIC"),
         (("--axis", "batch=1,2", "--out", "x.xlsx"), "allowed: FILE.parquet"),
         (("--axis", "batch=1,2", "--out", "x.csv", "--resume"), "cannot be resumed"),
+        (("--axis", "batch=1,2", "--resume"), "give --out FILE.parquet or FILE.zarr"),
         (("--axis", "batch=1,2", "--plot", "x.gif"), "x.gif"),
         (("--axis", "context_len=128:256:+128"), "--where 'context_len >= image_tokens'"),
         (("--axis", "experts=0.5", "--axis", "batch=1,64"), "batch >= 6"),

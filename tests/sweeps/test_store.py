@@ -492,6 +492,22 @@ class TestRefusals:
                 tmp_path, match, lambda name=name, how=how: open_store(tmp_path / name, what, **how)
             )
 
+    @pytest.mark.parametrize(
+        ("points", "columns", "told"),
+        [
+            (2**29 + 1, ("flops",), "536870913 points of 1 metric are"),
+            (2**28 + 1, ("flops", "bytes"), "268435457 points of 2 metrics are"),
+        ],
+    )
+    def test_netcdf_that_is_larger_than_memory_is_refused(self, tmp_path, points, columns, told):
+        steps = Coordinate("new_tokens", np.broadcast_to(1, points), "Steps.", "token")
+        what = replace(description(columns), axes=((steps,),))
+        refused(
+            tmp_path,
+            f"out.nc is written from memory, and {told} .*; allowed: FILE.zarr",
+            lambda: open_store(tmp_path / "out.nc", what),
+        )
+
     def test_chunks_of_a_single_file_come_in_order(self, tmp_path):
         with (
             pytest.raises(ValueError, match="chunk 1 came where 0 was next"),

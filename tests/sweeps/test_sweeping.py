@@ -239,8 +239,14 @@ def test_a_cluster_that_does_not_answer_costs_no_result(tmp_path):
 
 def test_too_many_points_are_not_kept():
     axes = {"batch": range(1, 10**5), "cached": range(10**5)}
-    with pytest.raises(InputError, match="too many to keep in memory; write them"):
+    told = "9999900000 points of 1 metric are too many to keep in memory; write them"
+    with pytest.raises(InputError, match=told):
         sweep(MODEL, axes, ["decode.flops"])
+
+
+def test_there_is_nothing_to_go_on_with_without_a_file():
+    with pytest.raises(InputError, match="--resume goes on with a file; give --out"):
+        sweep(MODEL, {"batch": [1, 2]}, ["decode.flops"], resume=True)
 
 
 def test_a_plan_goes_to_another_process():

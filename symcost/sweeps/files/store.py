@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
 
 from symcost.errors import InputError
-from symcost.sweeps.block import Block
+from symcost.sweeps.block import MOST_KEPT, Block, counted
 from symcost.sweeps.files.description import Column, Coordinate, Description
 from symcost.sweeps.files.parquet_store import ParquetLayout
 from symcost.sweeps.files.resumable import Layout, open_directory
@@ -75,6 +76,12 @@ def open_store(
         raise InputError(
             f"{path} has a place for each point, and filters leave some out; "
             "allowed with filters: FILE.parquet, FILE.csv"
+        )
+    if suffix == ".nc" and what.nbytes > MOST_KEPT:
+        size = counted(math.prod(what.shape), len(what.columns))
+        raise InputError(
+            f"{path} is written from memory, and {size} are too many to keep there; "
+            "allowed: FILE.zarr"
         )
     if suffix in DIRECTORIES:
         layout = DIRECTORIES[suffix](what)
