@@ -383,7 +383,7 @@ class TestRefusals:
         for how in ({"resume": True}, {"overwrite": True}):
             refused(
                 tmp_path,
-                "no output of a sweep",
+                "no output of a sweep .*; name another place, or remove it",
                 lambda how=how: open_store(path, description(), **how),
             )
 
@@ -409,15 +409,22 @@ class TestRefusals:
         ("other", "entry"),
         [
             (description(identity="two"), r"identity.model is \"one\" there and \"two\" here"),
-            (description(length=3), r"axes\[1\]\[0\].values is"),
-            (description(("flops", "bytes")), r"columns is"),
+            (description(length=3), r"the values of axis context_len differ; nothing was changed"),
+            (
+                description(("flops", "bytes"), identity="two"),
+                r"columns is \[\"flops\"\] there and \[\"flops\", \"bytes\"\] here",
+            ),
+            (
+                replace(description(), axes=description().axes[:1], boxes=(Box((0,), (2,), 0),)),
+                r"axes is \[\[\"batch\"\], \[\"context_len\"\]\] there and \[\[\"batch\"\]\] here",
+            ),
             (replace(description(), identity={}), r"identity.model is only there"),
             (
                 replace(description(), boxes=description().boxes[:2]),
                 r"chunks is 4 there and 2 here",
             ),
             (replace(description(), filtered=True), r"filtered is false there and true here"),
-            (description(("bytes",)), r"columns\[0\].name is \"flops\" there"),
+            (description(("bytes",), identity="two"), r"columns\[0\].name is \"flops\" there"),
         ],
     )
     def test_another_sweep_is_named(self, tmp_path, suffix, other, entry):
@@ -425,6 +432,18 @@ class TestRefusals:
             pytest.skip("filters leave no grid")
         path = begun(tmp_path / f"out.{suffix}")
         refused(tmp_path, f"another sweep: {entry}", lambda: open_store(path, other, resume=True))
+
+    def test_the_order_of_a_manifest_does_not_matter(self, tmp_path):
+        """Identity came first once."""
+        path = begun(tmp_path / "out.parquet")
+        manifest = json.loads((path / "_symcost.json").read_bytes())
+        older = {"identity": manifest.pop("identity"), **manifest}
+        (path / "_symcost.json").write_text(json.dumps(older))
+        with open_store(path, description(), resume=True) as store:
+            assert store.finished == {0, 1}
+        other = description(("bytes",), identity="two")
+        told = r"columns\[0\].name is .*; --overwrite begins anew"
+        refused(tmp_path, told, lambda: open_store(path, other, resume=True))
 
     @pytest.mark.parametrize("suffix", DIRECTORIES)
     @pytest.mark.parametrize(
@@ -447,10 +466,13 @@ class TestRefusals:
                 (path / name).write_bytes(damage(whole))
             refused(
                 tmp_path,
-                f"{name} is (missing|not as it was written)",
+                f"{name} is (missing|not as it was written); .*; --overwrite begins anew",
                 lambda: open_store(path, description(), resume=True),
             )
-            (path / name).write_bytes(whole)
+            if name != names[suffix][-1]:
+                (path / name).write_bytes(whole)
+        write(path, description(), overwrite=True)
+        write(path, description(), resume=True)
 
     @pytest.mark.parametrize("content", [None, b"", b"no database, but some text" * 99])
     def test_a_damaged_journal_is_named(self, tmp_path, content):
@@ -459,11 +481,12 @@ class TestRefusals:
             (path / "_symcost.sqlite").unlink()
         else:
             (path / "_symcost.sqlite").write_bytes(content)
-        refused(
-            tmp_path,
-            "_symcost.sqlite (cannot be used|is missing)",
-            lambda: open_store(path, description(), resume=True),
-        )
+        for how in ({"resume": True}, {"overwrite": True}):
+            refused(
+                tmp_path,
+                "_symcost.sqlite (cannot be used|is missing).*; remove the directory to begin anew",
+                lambda how=how: open_store(path, description(), **how),
+            )
 
     @pytest.mark.parametrize("suffix", DIRECTORIES)
     @pytest.mark.parametrize("entry", [(99, ["0"]), (2, []), (2, ["0", "0"]), (-1, ["0"])])
@@ -473,9 +496,10 @@ class TestRefusals:
             journal.add(*entry)
         refused(
             tmp_path,
-            "sqlite tells of no chunk",
+            "sqlite tells of no chunk .*; --overwrite begins anew",
             lambda: open_store(path, description(), resume=True),
         )
+        write(path, description(), overwrite=True)
 
     def test_a_filter_leaves_no_grid(self, tmp_path):
         for suffix in ("zarr", "nc"):
