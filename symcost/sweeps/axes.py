@@ -180,6 +180,11 @@ def axes_of(given: Axes) -> tuple[Axis, ...]:
         axes = tuple(Axis.of(names, values) for names, values in given.items())
     else:
         axes = tuple(given)
+        if not all(isinstance(axis, Axis) for axis in axes):
+            raise InputError(
+                f"axes are {shown(given)}; allowed: values by name, such as {{'batch': [1, 2]}}, "
+                "or a list of Axis.parse('batch=1,2')"
+            )
     seen: set[str] = set()
     for name in (name for axis in axes for name in axis.names):
         if name in seen:

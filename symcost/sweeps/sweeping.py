@@ -23,7 +23,7 @@ from symcost.sweeps.describing import described
 from symcost.sweeps.files.dataset import dataset
 from symcost.sweeps.files.description import library
 from symcost.sweeps.files.store import Store, open_store
-from symcost.sweeps.plan import Plan
+from symcost.sweeps.plan import Plan, listed
 from symcost.sweeps.reductions.reduction import Reduction, parse_reduction
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -80,8 +80,10 @@ class Sweep:
         Raises
         ------
         InputError
-            The extra `sweep` is not installed.
+            No point holds the conditions, or the extra `sweep` is not installed.
         """
+        if self.indices is not None and not len(self.indices):
+            raise InputError("there is no dataset: no point holds the conditions")
         left = None if self.indices is None else Axis.table(self.coordinates)
         what = described(self.plan, Boxes(self.plan.points.shape, _MOST_POINTS), left)
         return dataset(what, {metric: self[metric] for metric in self.columns})
@@ -175,7 +177,7 @@ def run(
     per_point = len(plan.metrics)
     chunk = min(_MOST_POINTS, _CHUNK // per_point) if chunk is None else chunk
     boxes = Boxes(plan.points.shape, chunk)
-    asked = {text: _reduction(text, plan) for text in reduce}
+    asked = {text: _reduction(text, plan) for text in listed("reduce", reduce)}
     keep = out is None and not asked
     if keep and plan.points.size * per_point * 8 > MOST_KEPT:
         raise InputError(
@@ -281,7 +283,8 @@ def _workers(plan: Plan, scheduler: str | None) -> Iterator[_Workers]:
         if scheduler is not None:
             distributed = library("dask.distributed")
             try:
-                where = stack.enter_context(distributed.Client(scheduler, timeout=_PATIENCE))
+                client = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+                where = stack.enter_context(client)
             except (OSError, ValueError) as error:
                 raise InputError(f"scheduler {scheduler} cannot be reached: {error}") from None
             shared = where.scatter(plan, broadcast=True)

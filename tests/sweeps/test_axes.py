@@ -233,6 +233,9 @@ def test_what_else_is_refused():
         Axis.table({})
     with pytest.raises(InputError, match="batch is set by two axes; allowed: each name once"):
         axes_of([Axis.of("batch", [1]), Axis.of(("cached", "batch"), [(1, 2)])])
+    for given_axes in ("batch=1,2", ["batch=1,2"], [Axis.parse("batch=1"), "cached=1"]):
+        with pytest.raises(InputError, match=r"axes are .*batch.*; allowed: .*Axis\.parse"):
+            axes_of(given_axes)
 
 
 def test_names_are_of_one_kind():
