@@ -285,9 +285,9 @@ def _workers(plan: Plan, scheduler: str | None) -> Iterator[_Workers]:
             try:
                 client = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)
                 where = stack.enter_context(client)
+                shared = where.scatter(plan, broadcast=True)
             except (OSError, ValueError) as error:
                 raise InputError(f"scheduler {scheduler} cannot be reached: {error}") from None
-            shared = where.scatter(plan, broadcast=True)
             count = sum(where.ncores().values()) or 1
         task_of = dask.delayed(_work, pure=False)
 
