@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from symcost.files import require_writable, write_all
 from symcost.models import require_model
 from symcost.models.deepseek_ocr.config import from_file
 from symcost.render.sections import sections_markdown
+
+if TYPE_CHECKING:
+    from symcost.sweeps.sweeping import Sweep
 
 
 def sweep(
@@ -99,8 +102,7 @@ def sweep(
     if not axis and table is None:
         raise InputError("nothing changes; give --axis, such as --axis batch=1:256:*2, or --table")
     # These load NumPy and numba, which other commands do not need.
-    from symcost.render.sweep import sweep_object, sweep_sections, sweep_summary  # noqa: PLC0415
-    from symcost.render.sweep_plot import SUFFIXES, picture  # noqa: PLC0415
+    from symcost.render.sweep_plot import SUFFIXES, picture, require_drawable  # noqa: PLC0415
     from symcost.sweeps.axes import Axis  # noqa: PLC0415
     from symcost.sweeps.files.tables import read_table  # noqa: PLC0415
     from symcost.sweeps.plan import Plan  # noqa: PLC0415
@@ -140,6 +142,8 @@ def sweep(
             width=width,
             experts=experts,
         )
+        if plot is not None:
+            require_drawable(plan)
         ends = [f"{end}:{name}" for name in plan.metrics for end in ("min", "max")]
         result = run(
             plan,
@@ -151,14 +155,25 @@ def sweep(
             scheduler=scheduler,
             progress=progress,
         )
-    if plot is not None:
-        write_all({plot: picture(run(plan), plot.suffix)})
+    written = [] if out is None else [out]
+    try:
+        if plot is not None:
+            write_all({plot: picture(run(plan), plot.suffix)})
+            written.append(plot)
+    finally:
+        # What came out is told even where it cannot be drawn.
+        _tell(result, show, written)
+
+
+def _tell(result: Sweep, show: Format, written: list[Path]) -> None:
+    from symcost.render.sweep import sweep_object, sweep_sections, sweep_summary  # noqa: PLC0415
+
     found = sweep_object(result)
-    written = [f"wrote {path}" for path in (out, plot) if path is not None]
     if show is Format.JSON:
         emit(json.dumps(found, indent=1) + "\n", None)
         return
-    sections, summary = list(sweep_sections(found)), [*sweep_summary(found), *written]
+    sections = list(sweep_sections(found))
+    summary = [*sweep_summary(found), *(f"wrote {path}" for path in written)]
     if show is Format.MARKDOWN:
         emit(sections_markdown(sections, summary), None)
     else:

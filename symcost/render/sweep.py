@@ -126,6 +126,7 @@ def sweep_summary(found: Mapping[str, Any]) -> Iterator[str]:
     kept = f" where {' and '.join(found['where'])}" if found["where"] else ""
     metrics = len(found["metrics"])
     each = f"{metrics} metric{'s' * (metrics > 1)} each"
-    yield f"{digits(found['points'])} points ({axes}){kept}, {each}"
+    points = f"{digits(found['points'])} point{'s' * (found['points'] > 1)}"
+    yield f"{points} ({axes}){kept}, {each}"
     if found["relative_error"]:
         yield f"rounded to float64, relative error at most {found['relative_error']:.1e}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -94,8 +95,30 @@ def dots(amounts: Amounts, roles: Roles) -> Any:
     return figure
 
 
-def bars(amounts: Amounts, names: Sequence[Name]) -> Any:
-    """A figure with a bar for each point: groups along y, and colours for the shortest axis.
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Where bars stand.
+
+    Parameters
+    ----------
+    names : sequence of Name
+        What changes from group to group.
+    labels : sequence of str
+        The groups, by the values of these names.
+    places : array of int64
+        The group of each point.
+    coloured : Name, optional
+        What tells the bars of a group apart.
+    """
+
+    names: Sequence[Name]
+    labels: Sequence[str]
+    places: NDArray[np.int64]
+    coloured: Name | None
+
+
+def groups_of(names: Sequence[Name], points: int) -> Groups:
+    """Groups along y, and colours for the shortest axis.
 
     Raises
     ------
@@ -103,17 +126,22 @@ def bars(amounts: Amounts, names: Sequence[Name]) -> Any:
         There are more bars than can be read.
     """
     groups, coloured = list(names), None
-    points = len(next(iter(amounts.values())))
     if len(names) > 1 and len(_combined(names, points)[0]) == math.prod(map(len, names)):
         *groups, coloured = sorted(names, key=len, reverse=True)
     labels, places = _combined(groups, points)
-    count, beside = len(labels), len(coloured) if coloured else 1
-    if count * beside > MOST_BARS:
+    bars = len(labels) * (len(coloured) if coloured else 1)
+    if bars > MOST_BARS:
         counts = ", ".join(f"{len(name)} of {name.name}" for name in names)
         raise InputError(
-            f"a plot has no room for {count * beside} bars ({counts}); allowed: {MOST_BARS}: "
-            "narrow an axis"
+            f"a plot has no room for {bars} bars ({counts}); allowed: {MOST_BARS}: narrow an axis"
         )
+    return Groups(groups, labels, places, coloured)
+
+
+def bars(amounts: Amounts, groups: Groups) -> Any:
+    """A figure with a bar for each point."""
+    labels, places, coloured = groups.labels, groups.places, groups.coloured
+    count, beside = len(labels), len(coloured) if coloured else 1
     figure, panels = panels_of(
         list(amounts),
         WIDTH,
@@ -143,7 +171,7 @@ def bars(amounts: Amounts, names: Sequence[Name]) -> Any:
     first = next(iter(panels.values()))
     first.set_yticks(range(count), labels)
     first.invert_yaxis()
-    figure.supylabel(", ".join(name.name for name in groups), size="medium")
+    figure.supylabel(", ".join(name.name for name in groups.names), size="medium")
     if coloured:
         patch = library("matplotlib.patches").Patch
         patches = [patch(color=colour) for colour in COLOURS[:beside]]

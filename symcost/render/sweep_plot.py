@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from symcost.errors import InputError
 from symcost.render import sweep_panels as panels
+from symcost.render.sweep_panels import Amounts, groups_of
 from symcost.render.sweep_roles import Name, names_of, of_dots, of_lines
+from symcost.sweeps.block import MOST_KEPT, counted
 from symcost.sweeps.files.description import library
+from symcost.sweeps.plan import Plan
 from symcost.sweeps.sweeping import Sweep
 
 MOST_DRAWN = 200_000
@@ -89,41 +94,74 @@ def _style() -> Iterator[None]:
         yield
 
 
+def require_drawable(plan: Plan) -> None:
+    """Refuse a picture before the sweep is done, as far as its plan tells.
+
+    How many points filters leave is known afterwards only.
+
+    Raises
+    ------
+    InputError
+        As for `plot`; or the sweep is too large for its points to be kept until they are filtered.
+    """
+    library("matplotlib.style")
+    points, metrics = plan.points.size, len(plan.metrics)
+    _refuse_many_metrics(metrics)
+    if not plan.where:
+        _refuse_many_points(points, metrics)
+        _drawing(Sweep(plan))
+    elif points * metrics * 8 > MOST_KEPT:
+        raise InputError(
+            f"a plot has no room for {counted(points, metrics)}, before filters; take longer steps "
+            "along the axes, or fewer metrics"
+        )
+
+
 def _plot(result: Sweep) -> Any:
-    _refuse_undrawable(result)
-    names = names_of(result)
-    varying = [name for name in names if len(name) > 1]
-    numbers = [name for name in varying if name.numeric]
-    hidden: Sequence[Name] = ()
-    if not numbers:
-        figure = panels.bars(result.columns, varying)
-    else:
-        x = max(numbers, key=len)
-        others = [name for name in varying if name is not x]
-        if result.indices is None and all(len(axis.names) == 1 for axis in result.plan.points.axes):
-            figure = panels.lines(result.columns, of_lines(x, others))
-        else:
-            roles = of_dots(x, others)
-            hidden = [name for name in others if name not in roles.series]
-            figure = panels.dots(result.columns, roles)
-    told = _told(result, [name for name in names if len(name) == 1], hidden)
+    if not result.columns:
+        raise InputError("a plot needs the points, which were written or reduced; keep them")
+    points = len(next(iter(result.columns.values())))
+    if not points:
+        raise InputError("there is nothing to plot: no point holds the conditions")
+    _refuse_many_metrics(len(result.columns))
+    _refuse_many_points(points, len(result.columns))
+    draw, same, hidden = _drawing(result)
+    figure = draw(result.columns)
+    told = _told(result, same, hidden)
     characters = int(figure.get_figwidth() * 13)
     figure.suptitle(textwrap.fill(told, characters), x=0.01, ha="left", size=9, color="#444444")
     return figure
 
 
-def _refuse_undrawable(result: Sweep) -> None:
-    metrics = len(result.columns)
-    if not metrics:
-        raise InputError("a plot needs the points, which were written or reduced; keep them")
+def _drawing(result: Sweep) -> tuple[Callable[[Amounts], Any], list[Name], list[Name]]:
+    """What draws the amounts at the points, and names that are the same everywhere or hidden."""
+    names = names_of(result)
+    same = [name for name in names if len(name) == 1]
+    varying = [name for name in names if len(name) > 1]
+    numbers = [name for name in varying if name.numeric]
+    points = result.plan.points
+    if not numbers:
+        left = points.size if result.indices is None else len(result.indices)
+        return partial(panels.bars, groups=groups_of(varying, left)), same, []
+    x = max(numbers, key=len)
+    others = [name for name in varying if name is not x]
+    each = all(len(axis.names) == 1 for axis in points.axes)
+    if result.indices is None and each and math.prod(map(len, varying)) == points.size:
+        return partial(panels.lines, roles=of_lines(x, others)), same, []
+    roles = of_dots(x, others)
+    hidden = [name for name in others if name not in roles.series]
+    return partial(panels.dots, roles=roles), same, hidden
+
+
+def _refuse_many_metrics(metrics: int) -> None:
     if metrics > MOST_PANELS:
         raise InputError(f"a plot has no room for {metrics} metrics; allowed: {MOST_PANELS}")
-    points = len(next(iter(result.columns.values())))
-    if not points:
-        raise InputError("there is nothing to plot: no point holds the conditions")
+
+
+def _refuse_many_points(points: int, metrics: int) -> None:
     if points * metrics > MOST_DRAWN:
         raise InputError(
-            f"a plot has no room for {points} points of {metrics} metrics; allowed: {MOST_DRAWN} "
+            f"a plot has no room for {counted(points, metrics)}; allowed: {MOST_DRAWN} "
             "together: take longer steps along the axes, or fewer metrics"
         )
 

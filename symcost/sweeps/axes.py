@@ -70,7 +70,7 @@ class Axis:
     """One or more names with values of equal length; a sweep is the product of its axes.
 
     An axis of one name is a side of a grid. One of several names has them change together: zipped
-    lists, or a table of scattered points.
+    lists. A table of scattered points is an axis, too.
 
     Parameters
     ----------
@@ -87,8 +87,6 @@ class Axis:
             raise InputError(f"an axis has values of {told or 'no name'}; allowed: equally many")
         if not len(self):
             raise InputError(f"axis {self.name} has no values; allowed: at least one")
-        if len(self.columns) == 1:
-            _refuse_repeated(self.name, *self.columns.values())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,8 +105,10 @@ class Axis:
     def of(cls, names: str | tuple[str, ...], values: Values) -> Axis:
         """An axis of one name and its values, or of several names and a tuple for each position."""
         if not isinstance(names, tuple):
-            return cls.table({names: values})
-        _require_known(names)
+            axis = cls.table({names: values})
+            _refuse_repeated(names, axis.columns[names])
+            return axis
+        require_known(names)
         name = ",".join(names)
         rows = _sequence(name, values, dimensions=2)
         lengths = {len(row) if isinstance(row, tuple | list | np.ndarray) else 0 for row in rows}
@@ -122,8 +122,8 @@ class Axis:
 
     @classmethod
     def table(cls, columns: Mapping[str, Values]) -> Axis:
-        """An axis of several names, whose values are given name by name."""
-        _require_known(columns)
+        """An axis of points, whose values are given name by name; points may be alike."""
+        require_known(columns)
         return cls({name: _column(name, values) for name, values in columns.items()})
 
     @classmethod
@@ -138,7 +138,7 @@ class Axis:
         names = tuple(left.split(","))
         if not equals:
             raise InputError(f"axis {text!r} has no values; allowed: NAME=VALUES, as in batch=1,2")
-        _require_known(names)
+        require_known(names)
         if len(names) > 1:
             rows = [row.split(",", len(names) - 1) for row in right.split(";")]
             if any(len(row) < len(names) for row in rows):
@@ -180,6 +180,11 @@ def axes_of(given: Axes) -> tuple[Axis, ...]:
         axes = tuple(Axis.of(names, values) for names, values in given.items())
     else:
         axes = tuple(given)
+        if not all(isinstance(axis, Axis) for axis in axes):
+            raise InputError(
+                f"axes are {shown(given)}; allowed: values by name, such as {{'batch': [1, 2]}}, "
+                "or a list of Axis.parse('batch=1,2')"
+            )
     seen: set[str] = set()
     for name in (name for axis in axes for name in axis.names):
         if name in seen:
@@ -227,10 +232,19 @@ def _range(name: str, text: str) -> Values:
     return values
 
 
-def _require_known(names: Collection[object]) -> None:
+def shown(value: object) -> str:
+    """What a user gave, as a message repeats it."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return " ".join(repr(plain)[:_SHOWN].split())
+
+
+def require_known(names: Collection[object]) -> None:
+    """Refuse names of which one is that of no axis, or occurs twice."""
     for name in names:
         if name not in NUMBERS + TEXTS:
-            raise InputError(f"axis {name!r} is unknown; allowed: {', '.join(NUMBERS + TEXTS)}")
+            raise InputError(
+                f"axis {shown(name)} is unknown; allowed: {', '.join(NUMBERS + TEXTS)}"
+            )
     if len(set(names)) < len(names):
         raise InputError(f"an axis has a name twice in {', '.join(map(str, names))}; allowed: once")
 
@@ -240,7 +254,7 @@ def _sequence(name: str, values: Values, dimensions: int = 1) -> Values:
         values = np.asarray(values)
     whole = isinstance(values, Sequence) and not isinstance(values, str)
     if not (values.ndim == dimensions if isinstance(values, np.ndarray) else whole):
-        raise InputError(f"{name} is {_shown(values)}; allowed: a sequence of values")
+        raise InputError(f"{name} is {shown(values)}; allowed: a sequence of values")
     if len(values) > MOST_VALUES:
         raise InputError(f"{name} has {len(values)} values; allowed: at most {MOST_VALUES}")
     return values
@@ -260,7 +274,7 @@ def _texts(name: str, values: Values) -> Column:
     known: dict[str, int] = {}
     for value in values:
         if not isinstance(value, str):
-            raise InputError(f"{name} holds {_shown(value)}; allowed: texts")
+            raise InputError(f"{name} holds {shown(value)}; allowed: texts")
         known.setdefault(str(value), len(known))
     places = np.fromiter((known[str(value)] for value in values), np.int64, len(values))
     return Column(places, np.array(list(known), np.str_))
@@ -275,7 +289,7 @@ def _integers(name: str, values: Values) -> NDArray[np.int64]:
         return values.astype(np.int64, copy=False)
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise InputError(f"{name} holds {_shown(value)}; allowed: integers")
+            raise InputError(f"{name} holds {shown(value)}; allowed: integers")
     return np.array(values, np.int64)
 
 
@@ -284,7 +298,3 @@ def _refuse_repeated(name: str, column: Column) -> None:
     if counts.max() > 1:
         repeated = Column(numbers[counts > 1], column.texts).at(slice(1)).item()
         raise InputError(f"{name} has {repeated!r} more than once; allowed: different values")
-
-
-def _shown(value: object) -> str:
-    return " ".join(repr(value)[:_SHOWN].split())

@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 
 from symcost.numeric.boxes import Box
 
+MOST_KEPT = 1 << 32
+"""Bytes of results that are kept in memory."""
+
+
+def counted(points: int, metrics: int) -> str:
+    """How many points there are, and of how many metrics."""
+    return f"{points} points of {metrics} metric{'s' * (metrics > 1)}"
+
 
 @dataclass(frozen=True, eq=False)
 class Block:

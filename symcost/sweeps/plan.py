@@ -17,7 +17,7 @@ from symcost.models.deepseek_ocr.workload import symbolic_costs
 from symcost.numeric.boxes import Box
 from symcost.numeric.evaluation import Code, Evaluation
 from symcost.numeric.forms import Forms
-from symcost.sweeps.axes import Axes
+from symcost.sweeps.axes import Axes, shown
 from symcost.sweeps.block import Block
 from symcost.sweeps.legality import refuse_illegal
 from symcost.sweeps.parts import parts_of
@@ -77,12 +77,16 @@ class Plan:
             raise InputError(f"dtype is {dtype!r}; allowed: None (exact), 'float64'")
         self.rounded = dtype is not None
         self.points = Points(axes, **options)
-        self.where = tuple(map(Condition.parse, where))
+        self.where = tuple(map(Condition.parse, listed("where", where)))
         self._early, self._late = self.points.split(self.where)
         config = published() if config is None else config
         refuse_illegal(self.points, self._early, config.decoder)
         self.metrics = tuple(
-            dict.fromkeys(name for m in metrics or DEFAULT_METRICS for name in _full_names(m))
+            dict.fromkeys(
+                name
+                for m in listed("metrics", metrics or DEFAULT_METRICS)
+                for name in _full_names(m)
+            )
         )
         filtered = (name for condition in self._late for name in condition.names if "." in name)
         self._names = tuple(dict.fromkeys((*self.metrics, *filtered)))
@@ -177,6 +181,19 @@ class Plan:
         sizes = {n for condition in self._late for n in condition.names if "." not in n}
         known = {**columns, **self.points.columns(sizes, box)}
         return held & all_hold(self._late, known)
+
+
+def listed(name: str, texts: Sequence[str]) -> Sequence[str]:
+    """A sequence of texts, and no text by itself, whose letters would be taken for texts.
+
+    Raises
+    ------
+    InputError
+        It is a text.
+    """
+    if isinstance(texts, str):
+        raise InputError(f"{name} is {shown(texts)}; allowed: a list of texts, [{shown(texts)}]")
+    return texts
 
 
 def _full_names(metric: str) -> list[str]:

@@ -18,19 +18,16 @@ from symcost.errors import InputError
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.numeric.boxes import Box, Boxes
 from symcost.sweeps.axes import Axes, Axis
-from symcost.sweeps.block import Block
+from symcost.sweeps.block import MOST_KEPT, Block, counted
 from symcost.sweeps.describing import described
 from symcost.sweeps.files.dataset import dataset
 from symcost.sweeps.files.description import library
 from symcost.sweeps.files.store import Store, open_store
-from symcost.sweeps.plan import Plan
+from symcost.sweeps.plan import Plan, listed
 from symcost.sweeps.reductions.reduction import Reduction, parse_reduction
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many points are done, from 0 in each pass, and of how many."""
-
-MOST_KEPT = 1 << 32
-"""Bytes of results that are kept in memory."""
 
 _CHUNK = 1 << 22
 """Numbers of a chunk, all metrics together."""
@@ -83,8 +80,10 @@ class Sweep:
         Raises
         ------
         InputError
-            The extra `sweep` is not installed.
+            No point holds the conditions, or the extra `sweep` is not installed.
         """
+        if self.indices is not None and not len(self.indices):
+            raise InputError("there is no dataset: no point holds the conditions")
         left = None if self.indices is None else Axis.table(self.coordinates)
         what = described(self.plan, Boxes(self.plan.points.shape, _MOST_POINTS), left)
         return dataset(what, {metric: self[metric] for metric in self.columns})
@@ -173,22 +172,26 @@ def run(
     progress: Progress | None = None,
 ) -> Sweep:
     """Do what is planned; the parameters are those of `sweep`."""
+    if resume and out is None:
+        raise InputError("--resume goes on with a file; give --out FILE.parquet or FILE.zarr")
     per_point = len(plan.metrics)
     chunk = min(_MOST_POINTS, _CHUNK // per_point) if chunk is None else chunk
     boxes = Boxes(plan.points.shape, chunk)
-    asked = {text: _reduction(text, plan) for text in reduce}
+    asked = {text: _reduction(text, plan) for text in listed("reduce", reduce)}
     keep = out is None and not asked
     if keep and plan.points.size * per_point * 8 > MOST_KEPT:
         raise InputError(
-            f"{plan.points.size} points of {per_point} metrics are too many to keep in memory; "
-            "write them to a file, or reduce them"
+            f"{counted(plan.points.size, per_point)} are too many to keep in memory; write them to "
+            "a file, or reduce them"
         )
-    opened: Any = nullcontext()
-    if out is not None:
-        what = described(plan, boxes)
-        opened = open_store(Path(out), what, resume=resume, overwrite=overwrite)
-    with opened as store, _workers(plan, scheduler) as workers:
-        kept, reduced = _run(workers, boxes, plan, store, asked, keep=keep, progress=progress)
+    # What is there is not touched before the workers answer.
+    with _workers(plan, scheduler) as workers:
+        opened: Any = nullcontext()
+        if out is not None:
+            what = described(plan, boxes)
+            opened = open_store(Path(out), what, resume=resume, overwrite=overwrite)
+        with opened as store:
+            kept, reduced = _run(workers, boxes, plan, store, asked, keep=keep, progress=progress)
     columns = {
         name: np.concatenate([block.columns[name] for block in kept])
         for name in (plan.metrics if keep else ())
@@ -280,10 +283,11 @@ def _workers(plan: Plan, scheduler: str | None) -> Iterator[_Workers]:
         if scheduler is not None:
             distributed = library("dask.distributed")
             try:
-                where = stack.enter_context(distributed.Client(scheduler, timeout=_PATIENCE))
+                client = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+                where = stack.enter_context(client)
+                shared = where.scatter(plan, broadcast=True)
             except (OSError, ValueError) as error:
                 raise InputError(f"scheduler {scheduler} cannot be reached: {error}") from None
-            shared = where.scatter(plan, broadcast=True)
             count = sum(where.ncores().values()) or 1
         task_of = dask.delayed(_work, pure=False)
 

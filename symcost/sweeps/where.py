@@ -6,7 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +32,8 @@ _CONDITION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*([<>=!]+)\s*([^\s<>=!].*?)\s*",
 _NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 _SHOWN = 60
 """Signs of what a user wrote that a message repeats."""
+_DIGITS = 20
+"""Digits up to which a number is written out."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,14 @@ class Condition:
         How it is compared.
     value : Fraction, Name or str
         What it is compared with.
+    given : str
+        The value as it was written, where it was.
     """
 
     name: str
     operator: str
     value: Fraction | Name | str
+    given: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Condition:
@@ -77,10 +82,12 @@ class Condition:
             return cls(name, compared, value)
         if _NAME.fullmatch(value) and value not in TEXTS:
             return cls(name, compared, Name(value))
-        return cls(name, compared, _number(value, text))
+        return cls(name, compared, _number(value, text), value)
 
     def __str__(self) -> str:
-        value = self.value.name if isinstance(self.value, Name) else self.value
+        value = self.value.name if isinstance(self.value, Name) else str(self.value)
+        if max(map(len, value.split("/"))) > _DIGITS and self.given:  # 1e-999
+            value = self.given
         return f"{self.name} {self.operator} {value}"
 
     @property

@@ -144,6 +144,26 @@ def test_a_plot_is_drawn(tmp_path):
     assert "exists" in again
 
 
+def test_a_plot_that_cannot_be_is_refused_before_anything_is_done(tmp_path):
+    lines = ("--axis", "batch=1:20", "--axis", "cached=1:30", "--axis", "context_len=1:16")
+    asked = (*lines, "--no-image", "--metric", "decode.kv_bytes", "--out", str(tmp_path / "x.csv"))
+    assert "320 lines along" in sweep(*asked, "--plot", str(tmp_path / "x.svg"), code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_came_out_is_told_where_no_point_is_left_to_plot(tmp_path):
+    out, plot = tmp_path / "x.csv", tmp_path / "x.svg"
+    left = ("--metric", "decode.flops", "--where", "decode.flops < 1", "--reduce", "count")
+    told = ("--out", str(out), "--plot", str(plot))
+    done = run("sweep", "deepseek-ocr", "--axis", "batch=1,2", "--no-image", *left, *told)
+    assert done.returncode == 2
+    assert done.stderr == "error: there is nothing to plot: no point holds the conditions\n"
+    assert "  0 │" in done.stdout
+    assert f"wrote {out}" in done.stdout
+    assert "x.svg" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
 def test_float64_states_its_error():
     axes = ("--axis", "batch=1000000", "--axis", "context_len=10000000")
     refused = sweep(*axes, "--metric", "prefill.flops", code=2)

@@ -15,7 +15,7 @@ import pytest
 
 from symcost.errors import InputError
 from symcost.render import sweep_plot
-from symcost.render.sweep_plot import picture, plot, svg
+from symcost.render.sweep_plot import picture, plot, require_drawable, svg
 from symcost.render.sweep_scales import geometric
 from symcost.sweeps.axes import Axis
 from symcost.sweeps.sweeping import Sweep, sweep
@@ -36,7 +36,7 @@ def made(*axes, metrics=(FLOPS, BYTES), amount=lambda index: 9 * 10**9 + 10**8 *
     parsed = [Axis.parse(axis) if isinstance(axis, str) else axis for axis in axes]
     points = Points(parsed, **{"no_image": True, **options})
     amounts = np.array([amount(index) for index in range(points.size)], np.int64)
-    plan = SimpleNamespace(points=points, where=())
+    plan = SimpleNamespace(points=points, where=(), metrics=metrics)
     return Sweep(plan, {metric: amounts + number for number, metric in enumerate(metrics)})
 
 
@@ -258,6 +258,16 @@ def test_a_table_is_dots_coloured_by_the_next_numbers():
     assert figure.get_suptitle() == "cached 700, no image"
 
 
+def test_rows_of_a_table_that_are_alike_are_dots():
+    result = made(Axis.table({"batch": [4, 1, 4, 9]}), "cached=1:2", metrics=(FLOPS,))
+    require_drawable(result.plan)
+    (dots,) = panel(drawn(result), "prefill: FLOPs").collections
+    sizes = [4, 4, 1, 1, 4, 4, 9, 9]
+    assert dots.get_offsets().tolist() == list(
+        map(list, zip(sizes, result.columns[FLOPS], strict=True))
+    )
+
+
 def test_points_left_by_a_filter_are_dots_and_the_filter_is_told():
     condition = f"{BYTES} <= 80e9"
     result = grid(where=(condition,))
@@ -368,6 +378,19 @@ def test_what_cannot_be_read_is_refused_with_what_to_do(axes, metrics, told):
     result = made(*axes, metrics=metrics, no_image="image" not in axes[-1])
     with pytest.raises(InputError, match=told):
         plot(result)
+    with pytest.raises(InputError, match=told):
+        require_drawable(result.plan)
+
+
+def test_filters_may_leave_what_can_be_drawn():
+    few, many = made("batch=1:20", "cached=1:16", "context_len=1000:1030").plan, grid().plan
+    require_drawable(many)
+    few.where = ("batch < 3",)
+    require_drawable(few)
+    few.points = Points([Axis.parse("batch=1:100000"), Axis.parse("cached=1:100000")])
+    told = "no room for 10000000000 points of 2 metrics, before filters"
+    with pytest.raises(InputError, match=told):
+        require_drawable(few)
 
 
 def test_more_metrics_and_bars_than_fit_are_refused(monkeypatch):
@@ -375,10 +398,14 @@ def test_more_metrics_and_bars_than_fit_are_refused(monkeypatch):
     monkeypatch.setattr(sweep_plot, "MOST_PANELS", 1)
     with pytest.raises(InputError, match="no room for 2 metrics; allowed: 1"):
         plot(result)
+    with pytest.raises(InputError, match="no room for 2 metrics; allowed: 1"):
+        require_drawable(result.plan)
     monkeypatch.undo()
     monkeypatch.setattr(sweep_plot.panels, "MOST_BARS", 5)
     with pytest.raises(InputError, match=r"6 bars \(2 of execution, 3 of width\); allowed: 5"):
         plot(result)
+    with pytest.raises(InputError, match="6 bars"):
+        require_drawable(result.plan)
 
 
 def test_points_that_are_not_there_are_refused():

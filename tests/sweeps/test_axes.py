@@ -97,6 +97,7 @@ def test_values_in_python():
     assert values(pairs) == {"batch": [1, 2, 3], "cached": [5, 6, 7]}
     table = Axis.table({"batch": np.array([2, 2]), "mode": ["tiny", "tiny"]})
     assert values(table) == {"batch": [2, 2], "mode": ["tiny", "tiny"]}
+    assert values(Axis.table({"batch": [3, 1, 3]})) == {"batch": [3, 1, 3]}
 
 
 def test_a_series_of_pandas():
@@ -194,8 +195,11 @@ def test_text_that_is_refused(text, told):
         ("batch", [1, 2.0], "batch holds 2.0; allowed: integers"),
         ("batch", [1, True], "batch holds True; allowed: integers"),
         ("batch", ["1"], "batch holds '1'; allowed: integers"),
-        ("batch", np.array([1.0]), "allowed: integers"),
-        ("batch", np.array([True]), "allowed: integers"),
+        ("batch", np.array(["1"]), "batch holds '1'; allowed: integers"),
+        ("batch", np.array([1.0]), "batch holds 1.0; allowed: integers"),
+        ("batch", np.array([True]), "batch holds True; allowed: integers"),
+        ("mode", np.array([1]), "mode holds 1; allowed: texts"),
+        (np.str_("exec"), [1], "axis 'exec' is unknown"),
         ("batch", np.array([[1, 2]]), "allowed: a sequence of values"),
         ("batch", np.array(4), "allowed: a sequence of values"),
         ("batch", 4, "batch is 4; allowed: a sequence of values"),
@@ -229,6 +233,9 @@ def test_what_else_is_refused():
         Axis.table({})
     with pytest.raises(InputError, match="batch is set by two axes; allowed: each name once"):
         axes_of([Axis.of("batch", [1]), Axis.of(("cached", "batch"), [(1, 2)])])
+    for given_axes in ("batch=1,2", ["batch=1,2"], [Axis.parse("batch=1"), "cached=1"]):
+        with pytest.raises(InputError, match=r"axes are .*batch.*; allowed: .*Axis\.parse"):
+            axes_of(given_axes)
 
 
 def test_names_are_of_one_kind():

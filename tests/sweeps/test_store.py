@@ -73,6 +73,12 @@ def begun(path, what=None, chunks=2):
     return path
 
 
+def write_zeros(path, what):
+    with open_store(path, what) as store:
+        for index, box in enumerate(what.boxes):
+            store.write(index, Block(box, None, {"flops": np.zeros(box.size, np.int64)}))
+
+
 def mixed(filtered=False):
     """A grid of batch by a zipped axis with texts, by an axis in pieces of two."""
     axes = (
@@ -377,7 +383,7 @@ class TestRefusals:
         for how in ({"resume": True}, {"overwrite": True}):
             refused(
                 tmp_path,
-                "no output of a sweep",
+                "no output of a sweep .*; name another place, or remove it",
                 lambda how=how: open_store(path, description(), **how),
             )
 
@@ -403,15 +409,22 @@ class TestRefusals:
         ("other", "entry"),
         [
             (description(identity="two"), r"identity.model is \"one\" there and \"two\" here"),
-            (description(length=3), r"axes\[1\]\[0\].values is"),
-            (description(("flops", "bytes")), r"columns is"),
+            (description(length=3), r"the values of axis context_len differ; nothing was changed"),
+            (
+                description(("flops", "bytes"), identity="two"),
+                r"columns is \[\"flops\"\] there and \[\"flops\", \"bytes\"\] here",
+            ),
+            (
+                replace(description(), axes=description().axes[:1], boxes=(Box((0,), (2,), 0),)),
+                r"axes is \[\[\"batch\"\], \[\"context_len\"\]\] there and \[\[\"batch\"\]\] here",
+            ),
             (replace(description(), identity={}), r"identity.model is only there"),
             (
                 replace(description(), boxes=description().boxes[:2]),
                 r"chunks is 4 there and 2 here",
             ),
             (replace(description(), filtered=True), r"filtered is false there and true here"),
-            (description(("bytes",)), r"columns\[0\].name is \"flops\" there"),
+            (description(("bytes",), identity="two"), r"columns\[0\].name is \"flops\" there"),
         ],
     )
     def test_another_sweep_is_named(self, tmp_path, suffix, other, entry):
@@ -419,6 +432,18 @@ class TestRefusals:
             pytest.skip("filters leave no grid")
         path = begun(tmp_path / f"out.{suffix}")
         refused(tmp_path, f"another sweep: {entry}", lambda: open_store(path, other, resume=True))
+
+    def test_the_order_of_a_manifest_does_not_matter(self, tmp_path):
+        """Identity came first once."""
+        path = begun(tmp_path / "out.parquet")
+        manifest = json.loads((path / "_symcost.json").read_bytes())
+        older = {"identity": manifest.pop("identity"), **manifest}
+        (path / "_symcost.json").write_text(json.dumps(older))
+        with open_store(path, description(), resume=True) as store:
+            assert store.finished == {0, 1}
+        other = description(("bytes",), identity="two")
+        told = r"columns\[0\].name is .*; --overwrite begins anew"
+        refused(tmp_path, told, lambda: open_store(path, other, resume=True))
 
     @pytest.mark.parametrize("suffix", DIRECTORIES)
     @pytest.mark.parametrize(
@@ -441,10 +466,13 @@ class TestRefusals:
                 (path / name).write_bytes(damage(whole))
             refused(
                 tmp_path,
-                f"{name} is (missing|not as it was written)",
+                f"{name} is (missing|not as it was written); .*; --overwrite begins anew",
                 lambda: open_store(path, description(), resume=True),
             )
-            (path / name).write_bytes(whole)
+            if name != names[suffix][-1]:
+                (path / name).write_bytes(whole)
+        write(path, description(), overwrite=True)
+        write(path, description(), resume=True)
 
     @pytest.mark.parametrize("content", [None, b"", b"no database, but some text" * 99])
     def test_a_damaged_journal_is_named(self, tmp_path, content):
@@ -453,11 +481,12 @@ class TestRefusals:
             (path / "_symcost.sqlite").unlink()
         else:
             (path / "_symcost.sqlite").write_bytes(content)
-        refused(
-            tmp_path,
-            "_symcost.sqlite (cannot be used|is missing)",
-            lambda: open_store(path, description(), resume=True),
-        )
+        for how in ({"resume": True}, {"overwrite": True}):
+            refused(
+                tmp_path,
+                "_symcost.sqlite (cannot be used|is missing).*; remove the directory to begin anew",
+                lambda how=how: open_store(path, description(), **how),
+            )
 
     @pytest.mark.parametrize("suffix", DIRECTORIES)
     @pytest.mark.parametrize("entry", [(99, ["0"]), (2, []), (2, ["0", "0"]), (-1, ["0"])])
@@ -467,9 +496,10 @@ class TestRefusals:
             journal.add(*entry)
         refused(
             tmp_path,
-            "sqlite tells of no chunk",
+            "sqlite tells of no chunk .*; --overwrite begins anew",
             lambda: open_store(path, description(), resume=True),
         )
+        write(path, description(), overwrite=True)
 
     def test_a_filter_leaves_no_grid(self, tmp_path):
         for suffix in ("zarr", "nc"):
@@ -478,6 +508,23 @@ class TestRefusals:
                 "allowed with filters: FILE.parquet, FILE.csv",
                 lambda suffix=suffix: open_store(tmp_path / f"out.{suffix}", mixed(filtered=True)),
             )
+
+    def test_points_that_are_alike_have_no_place_in_a_grid(self, tmp_path):
+        columns = (Column("flops", np.dtype(np.int64), "Work.", "FLOP"),)
+        boxes = (Box((0,), (3,), 0),)
+        for name, values, told in (("batch", [5, 7, 5], "5"), ("mode", ["b", "a", "b"], "'b'")):
+            axis = (Coordinate(name, np.array(values), "What.", "1"),)
+            what = Description((axis,), columns, boxes, False, {})
+            match = (
+                f"place for each {name}, and the table has {told} in several rows; allowed: FILE"
+            )
+            for suffix in ("zarr", "nc"):
+                path = tmp_path / f"out.{suffix}"
+                refused(tmp_path, match, lambda path=path, what=what: open_store(path, what))
+            several = replace(what, axes=((*axis, replace(axis[0], name="other")),))
+            write_zeros(tmp_path / f"{name}.zarr", several)
+            write_zeros(tmp_path / f"{name}.parquet", what)
+            assert pq.read_table(tmp_path / f"{name}.parquet")[name].to_pylist() == values
 
     def test_what_cannot_be_is_refused(self, tmp_path):
         what = description()
@@ -491,6 +538,22 @@ class TestRefusals:
             refused(
                 tmp_path, match, lambda name=name, how=how: open_store(tmp_path / name, what, **how)
             )
+
+    @pytest.mark.parametrize(
+        ("points", "columns", "told"),
+        [
+            (2**29 + 1, ("flops",), "536870913 points of 1 metric are"),
+            (2**28 + 1, ("flops", "bytes"), "268435457 points of 2 metrics are"),
+        ],
+    )
+    def test_netcdf_that_is_larger_than_memory_is_refused(self, tmp_path, points, columns, told):
+        steps = Coordinate("new_tokens", np.broadcast_to(1, points), "Steps.", "token")
+        what = replace(description(columns), axes=((steps,),))
+        refused(
+            tmp_path,
+            f"out.nc is written from memory, and {told} .*; allowed: FILE.zarr",
+            lambda: open_store(tmp_path / "out.nc", what),
+        )
 
     def test_chunks_of_a_single_file_come_in_order(self, tmp_path):
         with (
@@ -535,15 +598,22 @@ class TestTables:
     @pytest.mark.parametrize(
         ("text", "match"),
         [
-            ("a,b\n1,2\n3,4.0\n", r"column 'b', row 2: '4.0'"),
-            ("a\n1\n1e3\n", r"column 'a', row 2: '1e3'"),
-            ("a,b\n1,\n", r"column 'b', row 1: ''"),
-            ("a,b\nx,1\n,2\n", r"column 'a', row 2: ''"),
-            ("a\n1\nnan\n", r"column 'a', row 2: 'nan'"),
-            ("a\n9223372036854775808\n", r"row 1: '9223372036854775808'"),
-            ("a,a\n1,2\n", "two columns are called 'a'"),
-            ("a,b\n1\n", "cannot be read: CSV parse error"),
-            ("a\n", "has no rows"),
+            ("batch,cached\n1,2\n3,4.0\n", "column 'cached', row 2: '4.0'; allowed: integers"),
+            ("batch\n1\n1e3\n", "column 'batch', row 2: '1e3'"),
+            ("batch\n1\nnan\n", "column 'batch', row 2: 'nan'"),
+            ("batch,image\n1,100x200\n0x10,1x1\n", "column 'batch', row 2: '0x10'; allowed: int"),
+            ("batch\nx\n", "column 'batch', row 1: 'x'; allowed: integers"),
+            ("batch,cached\n1,\n", "column 'cached', row 1: ''"),
+            ("mode,batch\nx,1\n,2\n", "column 'mode', row 2: ''; allowed: texts"),
+            (
+                "batch\n1\n9223372036854775808\n",
+                "row 2: '9223372036854775808'; allowed: .* 64 bits",
+            ),
+            (f"batch\n{'9' * 5000}\n", "row 1: '9{59}; allowed: integers"),
+            ("batch,batch\n1,2\n", "two columns are called 'batch'"),
+            ("batch,speed\n1,2\n", "in.csv: axis 'speed' is unknown; allowed: batch"),
+            ("batch,cached\n1\n", "cannot be read: CSV parse error"),
+            ("batch\n", "has no rows"),
             ("", "cannot be read"),
         ],
     )
@@ -553,28 +623,35 @@ class TestTables:
             read_table(tmp_path / "in.csv")
 
     @pytest.mark.parametrize(
-        ("values", "match"),
+        ("name", "values", "match"),
         [
-            ([1.0, 2.0], "row 1: 1.0"),
-            ([1, None], "row 2: None"),
-            (["x", None], "row 2: None"),
-            ([True], "row 1: True"),
-            (np.array([1, 2**64 - 1], np.uint64), "row 2: 18446744073709551615"),
-            (["x", ""], "row 2: ''"),
+            ("batch", [1.0, 2.0], "row 1: 1.0; allowed: integers"),
+            ("batch", [1, None], "row 2: None"),
+            ("batch", ["1", None], "row 2: None"),
+            ("batch", [None], "row 1: None"),
+            ("batch", [True], "row 1: True"),
+            ("batch", np.array([1, 2**64 - 1], np.uint64), "row 2: 18446744073709551615"),
+            ("mode", ["x", ""], "row 2: ''; allowed: texts"),
+            ("mode", ["x", None], "row 2: None"),
+            ("experts", [0.5, 1.0], "row 1: 0.5; allowed: texts"),
         ],
     )
-    def test_what_parquet_holds_besides_is_named(self, tmp_path, values, match):
+    def test_what_parquet_holds_besides_is_named(self, tmp_path, name, values, match):
         import pyarrow as pa
 
-        pq.write_table(pa.table({"a": pa.array(values)}), tmp_path / "in.parquet")
-        with pytest.raises(InputError, match=f"column 'a', {match}"):
+        pq.write_table(pa.table({name: pa.array(values)}), tmp_path / "in.parquet")
+        with pytest.raises(InputError, match=f"column '{name}', {match}"):
             read_table(tmp_path / "in.parquet")
 
-    def test_digits_of_parquet_texts_are_texts(self, tmp_path):
+    def test_the_name_says_whether_digits_are_numbers(self, tmp_path):
         import pyarrow as pa
 
-        pq.write_table(pa.table({"a": ["1", "2"]}), tmp_path / "in.parquet")
-        assert read_table(tmp_path / "in.parquet")["a"].tolist() == ["1", "2"]
+        (tmp_path / "in.csv").write_text("batch,experts\n64,0.5\n-7,1\n")
+        texts = {"batch": ["64", "-7"], "experts": ["0.5", "1"]}
+        pq.write_table(pa.table(texts), tmp_path / "in.parquet")
+        for name in ("in.csv", "in.parquet"):
+            table = {name: found.tolist() for name, found in read_table(tmp_path / name).items()}
+            assert table == {"batch": [64, -7], "experts": ["0.5", "1"]}
 
     def test_only_tables_are_read(self, tmp_path):
         for name in ("in.xlsx", "none.csv", "none.parquet"):

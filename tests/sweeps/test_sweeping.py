@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+import dask
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from symcost.errors import InputError
 from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, costs_of
+from symcost.sweeps.axes import Axis
 from symcost.sweeps.plan import Plan
 from symcost.sweeps.sweeping import run, sweep
 
@@ -108,6 +110,18 @@ def test_a_table_of_points_is_the_grid_of_these_points():
         np.testing.assert_array_equal(found[metric], whole()[metric].ravel())
 
 
+def test_rows_of_a_table_may_be_alike(tmp_path):
+    table = [Axis.table({"batch": [5, 1, 5, 2, 1]})]
+    options = {"context_len": 3000, "cached": 1}
+    found = sweep(MODEL, table, ["prefill.flops"], reduce=["top:prefill.flops:2"], **options)
+    assert found.reduced["top:prefill.flops:2"].indices.tolist() == [0, 2]
+    sweep(MODEL, table, ["prefill.flops"], out=tmp_path / "x.parquet", chunk=2, **options)
+    rows = pq.read_table(tmp_path / "x.parquet")
+    assert rows["batch"].to_pylist() == [5, 1, 5, 2, 1]
+    expected = whole()["prefill.flops"][[2, 0, 2, 1, 0], 2, 1]
+    assert rows["prefill.flops"].to_pylist() == expected.tolist()
+
+
 def test_filters_on_sizes_and_on_metrics_leave_the_points_that_hold_them():
     limit = int(np.median(whole()["decode.resident_bytes"]))
     where = ["context_len > cached", "batch != 2", f"decode.resident_bytes <= {limit}"]
@@ -183,6 +197,8 @@ def test_a_dataset_has_coordinates_and_units():
     left = sweep(MODEL, GRID, ["decode.flops"], where=["batch == 5"]).dataset
     assert left["decode.flops"].dims == ("point",)
     assert set(left.batch.values.tolist()) == {5}
+    with pytest.raises(InputError, match="no dataset: no point holds the conditions"):
+        _ = sweep(MODEL, GRID, ["decode.flops"], where=["batch > 5"]).dataset
 
 
 def test_what_is_beyond_64_bits_is_refused_or_rounded_on_request():
@@ -217,6 +233,9 @@ def test_what_is_no_whole_number_is_refused_or_rounded_on_request():
         (["prefill.flops"], {"dtype": "float32"}, "dtype is 'float32'; allowed"),
         (["prefill.flops"], {"scheduler": "tcp://127.0.0.1:9"}, "cannot be reached"),
         (["prefill.flops"], {"chunk": 0}, "chunk of 0"),
+        ("prefill.flops", {}, r"metrics is 'prefill.flops'; allowed: a list of texts, \['prefill"),
+        (["prefill.flops"], {"where": "batch > 1"}, r"where is 'batch > 1'; .* \['batch > 1'\]"),
+        (["prefill.flops"], {"reduce": "count"}, r"reduce is 'count'; .* \['count'\]"),
     ],
 )
 def test_bad_requests_are_told_in_one_line(metrics, options, told, monkeypatch):
@@ -226,10 +245,28 @@ def test_bad_requests_are_told_in_one_line(metrics, options, told, monkeypatch):
     assert "\n" not in str(error.value)
 
 
+def test_a_cluster_that_does_not_answer_costs_no_result(tmp_path):
+    plan = Plan(MODEL, {"batch": [1, 2]}, ["decode.kv_bytes"], no_image=True)
+    run(plan, out=tmp_path / "there.parquet")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    for name in ("there.parquet", "new.zarr"):
+        with pytest.raises(InputError, match="cannot be reached"):
+            run(plan, out=tmp_path / name, overwrite=True, scheduler="nowhere")
+        assert dask.config.get("scheduler", None) is None  # what others compute with
+    after = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    assert after == before
+
+
 def test_too_many_points_are_not_kept():
     axes = {"batch": range(1, 10**5), "cached": range(10**5)}
-    with pytest.raises(InputError, match="too many to keep in memory; write them"):
+    told = "9999900000 points of 1 metric are too many to keep in memory; write them"
+    with pytest.raises(InputError, match=told):
         sweep(MODEL, axes, ["decode.flops"])
+
+
+def test_there_is_nothing_to_go_on_with_without_a_file():
+    with pytest.raises(InputError, match="--resume goes on with a file; give --out"):
+        sweep(MODEL, {"batch": [1, 2]}, ["decode.flops"], resume=True)
 
 
 def test_a_plan_goes_to_another_process():

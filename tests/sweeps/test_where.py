@@ -48,6 +48,8 @@ fractions = st.one_of(
         ("prefill.flops > 15e-2", ("prefill.flops", ">", Fraction(3, 20))),
         ("context_len >= image_tokens", ("context_len", ">=", Name("image_tokens"))),
         ("vision.flops < prefill.flops", ("vision.flops", "<", Name("prefill.flops"))),
+        ("batch >= 1e-999", ("batch", ">=", Fraction(1, 10**999))),
+        ("batch <= -3.5E+30", ("batch", "<=", -35 * 10**29)),
         ("execution == fused", ("execution", "==", "fused")),
         ("width != kv=1,weights=1/2", ("width", "!=", "kv=1,weights=1/2")),
         ("image == 800x600", ("image", "==", "800x600")),
@@ -58,6 +60,7 @@ def test_text(text, expected):
     condition = Condition.parse(text)
     assert condition == Condition(*expected)
     assert Condition.parse(str(condition)) == condition
+    assert len(str(condition)) < 60
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +98,11 @@ class Description:
     def coordinates(self) -> tuple[Coordinate, ...]:
         """All names of all axes."""
         return tuple(coordinate for axis in self.axes for coordinate in axis)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all metrics at all points."""
+        return math.prod(self.shape) * sum(column.dtype.itemsize for column in self.columns)
 
     def metrics(self, block: Block) -> list[NDArray[Any]]:
         """The metrics of a block in the order of columns, refused where they are of another kind.

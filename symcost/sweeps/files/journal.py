@@ -8,6 +8,8 @@ from typing import Self
 
 from symcost.errors import InputError
 
+_REMEDY = "nothing was changed; remove the directory to begin anew"
+
 
 class Journal:
     """Which chunks are finished, with digests of their files.
@@ -29,7 +31,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         if not path.exists() or not path.stat().st_size:  # SQLite would make one
-            raise InputError(f"{path} is missing or empty; nothing was changed")
+            raise InputError(f"{path} is missing or empty; {_REMEDY}")
         self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -65,7 +67,7 @@ class Journal:
             raise InputError(f"{self._path} cannot be written: {error}") from None
 
     def _broken(self, error: Exception) -> InputError:
-        return InputError(f"{self._path} cannot be used ({error}); nothing was changed")
+        return InputError(f"{self._path} cannot be used ({error}); {_REMEDY}")
 
     def close(self) -> None:
         """Let others open it."""

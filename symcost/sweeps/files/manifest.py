@@ -33,7 +33,6 @@ def manifest_of(what: Description, kind: str) -> Manifest:
         "format": "symcost sweep",
         "version": VERSION,
         "kind": kind,
-        "identity": dict(what.identity),
         "axes": [
             [
                 {"name": one.name, **attributes(one), "values": _digest_of_values(one.array)}
@@ -44,6 +43,7 @@ def manifest_of(what: Description, kind: str) -> Manifest:
         "columns": [
             {"name": one.name, **attributes(one), "dtype": str(one.dtype)} for one in what.columns
         ],
+        "identity": dict(what.identity),  # behind what its formulas differ by
         "filtered": what.filtered,
         "shape": list(what.shape),
         "chunks": len(what.boxes),
@@ -88,6 +88,9 @@ def _differences(there: Any, here: Any, where: str) -> Iterator[str]:
             place = f"{where}.{name}" if where else name
             if name not in there or name not in here:
                 yield f"{place} is only {'here' if name in here else 'there'}"
+            elif where.startswith("axes") and name == "values":
+                if there[name] != here[name]:
+                    yield f"the values of axis {here['name']} differ"
             else:
                 yield from _differences(there[name], here[name], place)
     elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
@@ -98,8 +101,15 @@ def _differences(there: Any, here: Any, where: str) -> Iterator[str]:
 
 
 def _short(entry: Any) -> str:
-    text = json.dumps(entry)
+    text = json.dumps(_named(entry))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _named(entry: Any) -> Any:
+    """An entry with the names of axes and columns instead of all that is said of them."""
+    if isinstance(entry, list):
+        return [_named(one) for one in entry]
+    return entry.get("name", entry) if isinstance(entry, dict) else entry
 
 
 def _fingerprint(entries: Manifest) -> str:

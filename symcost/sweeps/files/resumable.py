@@ -18,6 +18,7 @@ from symcost.sweeps.files.journal import Journal
 from symcost.sweeps.files.manifest import MANIFEST, Manifest
 
 JOURNAL = "_symcost.sqlite"
+_REMEDY = "nothing was changed; --overwrite begins anew"
 _OWN = (MANIFEST, JOURNAL, f"{JOURNAL}-journal")
 
 
@@ -98,7 +99,7 @@ def open_directory(
             fresh.rename(path)
         shutil.rmtree(old)
     elif differs := manifests.difference(there, manifest):
-        raise InputError(f"{path} holds another sweep: {differs}; nothing was changed")
+        raise InputError(f"{path} holds another sweep: {differs}; {_REMEDY}")
     return _opened(path, layout, len(what.boxes))
 
 
@@ -123,7 +124,8 @@ def _ours(path: Path, layout: Layout) -> Manifest:
         _require_ours(path, layout, manifest)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} is no output of a sweep ({error}); nothing was changed; name another place"
+            f"{path} is no output of a sweep ({error}); nothing was changed; name another place, "
+            "or remove it"
         ) from None
     return manifest
 
@@ -161,7 +163,7 @@ def _written(
     for chunk, digests in journal.entries().items():
         names = layout.names(chunk) if 0 <= chunk < chunks else ()
         if not names or len(names) != len(digests):
-            raise InputError(f"{path / JOURNAL} tells of no chunk {chunk}; nothing was changed")
+            raise InputError(f"{path / JOURNAL} tells of no chunk {chunk}; {_REMEDY}")
         yield from zip(names, digests, strict=True)
 
 
@@ -170,6 +172,6 @@ def _require(path: Path, digest: str) -> None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; nothing was changed") from None
+        raise InputError(f"{path} is missing; {_REMEDY}") from None
     if found != digest:
-        raise InputError(f"{path} is not as it was written; nothing was changed")
+        raise InputError(f"{path} is not as it was written; {_REMEDY}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
 
+import numpy as np
+
 from symcost.errors import InputError
-from symcost.sweeps.block import Block
+from symcost.sweeps.axes import shown
+from symcost.sweeps.block import MOST_KEPT, Block, counted
 from symcost.sweeps.files.description import Column, Coordinate, Description
 from symcost.sweeps.files.parquet_store import ParquetLayout
 from symcost.sweeps.files.resumable import Layout, open_directory
@@ -76,9 +80,28 @@ def open_store(
             f"{path} has a place for each point, and filters leave some out; "
             "allowed with filters: FILE.parquet, FILE.csv"
         )
+    if suffix == ".nc" and what.nbytes > MOST_KEPT:
+        size = counted(math.prod(what.shape), len(what.columns))
+        raise InputError(
+            f"{path} is written from memory, and {size} are too many to keep there; "
+            "allowed: FILE.zarr"
+        )
+    if suffix in GRIDS:
+        _refuse_alike(path, what)
     if suffix in DIRECTORIES:
         layout = DIRECTORIES[suffix](what)
         return open_directory(path, what, layout, resume=resume, overwrite=overwrite)
     if resume:
         raise InputError(f"{path} cannot be resumed; allowed: FILE.parquet, FILE.zarr")
     return FILES[suffix](path, what, overwrite=overwrite)
+
+
+def _refuse_alike(path: Path, what: Description) -> None:
+    """Refuse points of one name that are alike: in a grid, its values find them."""
+    for coordinate in (axis[0] for axis in what.axes if len(axis) == 1):
+        values, counts = np.unique(coordinate.array, return_counts=True)
+        if counts.max() > 1:
+            raise InputError(
+                f"{path} has one place for each {coordinate.name}, and the table has "
+                f"{shown(values[counts > 1][0])} in several rows; allowed: FILE.parquet, FILE.csv"
+            )

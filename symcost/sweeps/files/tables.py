@@ -9,21 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.errors import InputError
+from symcost.sweeps.axes import TEXTS, require_known, shown
 from symcost.sweeps.files.description import library
 
-_INTEGER = "^-?[0-9]+$"
-_NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|(?i:inf|infinity|nan))$"
+_INTEGER = "^-?[0-9]{1,19}$"
 
 
 def read_table(path: Path) -> dict[str, NDArray[Any]]:
-    """The columns of a table, FILE.csv or FILE.parquet: integers as int64, or texts.
-
-    A column of CSV in which all values are numbers is one of integers.
+    """The columns of a table, FILE.csv or FILE.parquet: int64 or texts, as axes of that name have.
 
     Raises
     ------
     InputError
-        It cannot be read, or a value is missing, is a number but no integer, or is beyond int64.
+        It cannot be read, a name is that of no axis, or a value is missing, is of another kind or
+        is beyond int64.
     """
     readers = {".csv": _read_csv, ".parquet": _read_parquet}
     if path.suffix not in readers:
@@ -39,8 +38,11 @@ def read_table(path: Path) -> dict[str, NDArray[Any]]:
             raise InputError(f"{path}: two columns are called {name!r}; allowed: different names")
     if not table.num_rows:
         raise InputError(f"{path} has no rows; allowed: at least one")
-    numerals = path.suffix == ".csv"
-    return {name: _column(f"{path}: column {name!r}", table[name], numerals) for name in names}
+    try:
+        require_known(names)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return {name: _column(f"{path}: column {name!r}", name, table[name]) for name in names}
 
 
 def _read_csv(path: Path) -> Any:
@@ -55,32 +57,34 @@ def _read_parquet(path: Path) -> Any:
     return library("pyarrow.parquet").read_table(path)
 
 
-def _column(where: str, values: Any, numerals: bool) -> NDArray[Any]:
+def _column(where: str, name: str, values: Any) -> NDArray[Any]:
     pa, pc = library("pyarrow"), library("pyarrow.compute")
     types = pa.types
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    _refuse(where, values, pc.is_null(values))
-    if types.is_string(values.type) or types.is_large_string(values.type):
-        _refuse(where, values, pc.equal(values, ""))
-        if not (numerals and pc.all(pc.match_substring_regex(values, _NUMBER)).as_py()):
-            return np.array(values.to_pylist(), np.str_)
-        _refuse(where, values, pc.invert(pc.match_substring_regex(values, _INTEGER)))
-    elif not types.is_integer(values.type):
-        _refuse(where, values, pc.is_valid(values))
+    every = pa.array([True])
+    texts = types.is_string(values.type) or types.is_large_string(values.type)
+    if name in TEXTS:
+        wrong = pc.fill_null(pc.equal(values, ""), True) if texts else every
+        _refuse(where, values, wrong, "texts")
+        return np.array(values.to_pylist(), np.str_)
+    if texts:
+        wrong = pc.invert(pc.fill_null(pc.match_substring_regex(values, _INTEGER), False))
+    else:
+        wrong = pc.is_null(values) if types.is_integer(values.type) else every
+    _refuse(where, values, wrong, "integers")
     try:
         numbers = values.cast(pa.int64())
     except pa.ArrowInvalid:
         beyond = [not -(2**63) <= int(value) < 2**63 for value in values.to_pylist()]
-        _refuse(where, values, pa.array(beyond))
+        _refuse(where, values, pa.array(beyond), "integers of 64 bits")
         raise
     return np.asarray(numbers.to_numpy())
 
 
-def _refuse(where: str, values: Any, wrong: Any) -> None:
+def _refuse(where: str, values: Any, wrong: Any, allowed: str) -> None:
     """Name the first value that is wrong, if one is."""
     row = library("pyarrow.compute").index(wrong, value=True).as_py()
     if row >= 0:
-        raise InputError(
-            f"{where}, row {row + 1}: {values[row].as_py()!r}; allowed: integers of 64 bits, texts"
-        )
+        found = shown(values[row].as_py())
+        raise InputError(f"{where}, row {row + 1}: {found}; allowed: {allowed}")
