@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TypeAlias
 
+from symcost.assignments import assignments, refusal
 from symcost.cost import MACS, VECTOR_FLOPS, Cost, Traffic, as_rational
 from symcost.errors import InputError
 from symcost.exact import rational
@@ -53,7 +54,7 @@ class Efficiency:
         """Read one share for all, or `matrix=0.6,memory=0.8`; what is not named is 1."""
         names = [field.name for field in fields(cls)]
         allowed = (
-            f"allowed: a share above 0 and up to 1, or NAME=SHARE for {', '.join(names)}, such as "
+            f"a share above 0 and up to 1, or NAME=SHARE for {', '.join(names)}, such as "
             "matrix=0.6,memory=0.8"
         )
 
@@ -63,18 +64,13 @@ class Efficiency:
             except ValueError:
                 found = Fraction()
             if not 0 < found <= 1:
-                raise InputError(f"efficiency is {text[:60]!r}; {allowed}")
+                raise refusal("efficiency", text, allowed)
             return found
 
         if "=" not in text:
             return cls(*[share(text)] * len(names))
-        given: dict[str, Fraction] = {}
-        for item in text.split(","):
-            name, _, written = item.partition("=")
-            if name not in names or name in given:
-                raise InputError(f"efficiency is {text[:60]!r}; {allowed}")
-            given[name] = share(written)
-        return cls(**given)
+        given = assignments("efficiency", text, names, allowed)
+        return cls(**{name: share(written) for name, written in given.items()})
 
     def of(self, resource: Resource) -> Fraction:
         """The share of an engine."""

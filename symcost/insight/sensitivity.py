@@ -17,6 +17,7 @@ from symcost.bounds import regions_of
 from symcost.cost import as_rational
 from symcost.errors import DomainError
 from symcost.exact import Bindings, Evaluator, Number
+from symcost.insight.solving import alternatives
 from symcost.peaks import Condition, peaks
 from symcost.symbols import CATALOGUE, CROPS, C, Expr, info_of, n_h, n_w
 
@@ -74,26 +75,11 @@ def flat(formula: Expr) -> Expr:
 
     It is in the crop count C where columns and rows of the grid occur as n_w n_h only.
     """
-    branches = list(dict.fromkeys(map(sp.expand, branches_of(formula))))
+    branches = list(dict.fromkeys(map(sp.expand, alternatives(formula))))
     counted = [branch.replace(_is_grid, _in_crops) for branch in branches]
     if not any({n_w, n_h} & branch.free_symbols for branch in counted):
         branches = counted
     return sp.Max(*branches, evaluate=False) if len(branches) > 1 else branches[0]
-
-
-def branches_of(formula: Expr) -> list[Expr]:
-    """The formulas of which a figure is the largest; itself where it contains no maximum.
-
-    Maxima may stand in sums, and in one another.
-    """
-    if isinstance(formula, sp.Max):
-        return [branch for part in formula.args for branch in branches_of(part)]
-    if not isinstance(formula, sp.Add) or not formula.has(sp.Max):
-        return [formula]
-    sums: list[Expr] = [sp.S.Zero]
-    for part in formula.args:
-        sums = [known + branch for known in sums for branch in branches_of(part)]
-    return sums
 
 
 def _is_grid(part: Expr) -> bool:
@@ -246,7 +232,7 @@ def dominant_terms(formula: Expr, bindings: Bindings, most: int | None = 5) -> l
     whole = value(flat(formula))
     if whole == 0:
         return []
-    branch = max(branches_of(flat(formula)), key=value)
+    branch = max(alternatives(flat(formula)), key=value)
     terms = [
         Term(term, value(term), _whole(Fraction(value(term)) / whole))
         for term in sp.Add.make_args(sp.expand(branch))

@@ -125,9 +125,7 @@ def test_efficiencies_are_told_as_they_are_given(text, told):
     assert str(Efficiency.parse(text)) == told
 
 
-@pytest.mark.parametrize(
-    "text", ["0", "1.01", "-1", "matrix", "speed=1", "matrix=0.5,matrix=0.5", "matrix=", "", "1e0"]
-)
+@pytest.mark.parametrize("text", ["0", "1.01", "-1", "matrix", "speed=1", "matrix=", "", "1e0"])
 def test_efficiencies_that_are_none(text):
     with pytest.raises(InputError, match=r"efficiency is .*; allowed: a share above 0"):
         Efficiency.parse(text)

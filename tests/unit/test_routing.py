@@ -78,7 +78,7 @@ class TestParse:
         "text",
         [
             *("", "some", "0", "-0.5", "1.01", "1/0", "nan", "55%", "U"),
-            *("=", "decode=", "decode", "vision=1", "decode=2", "decode=0", "decode=1,decode=1"),
+            *("=", "decode=", "decode", "vision=1", "decode=2", "decode=0"),
             *("prefill=1,", "prefill=1,0.5", "prefill=1;decode=1"),
         ],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from symcost.errors import InputError
+from symcost.assignments import assignments, refusal
 from symcost.execution import Execution
 
 
@@ -23,18 +23,15 @@ class Executions:
         """
         names = [field.name for field in fields(cls)]
         allowed = (
-            f"allowed: {', '.join(Execution)}, or NAME=EXECUTION for {', '.join(names)}, such as "
+            f"{', '.join(Execution)}, or NAME=EXECUTION for {', '.join(names)}, such as "
             "vision=eager,decoder=fused"
         )
         if text in list(Execution):
             return cls(Execution(text), Execution(text))
-        given: dict[str, Execution] = {}
-        for item in text.split(","):
-            name, _, execution = item.partition("=")
-            if name not in names or name in given or execution not in list(Execution):
-                raise InputError(f"execution is {text!r}; {allowed}")
-            given[name] = Execution(execution)
-        return replace(cls(), **given)
+        given = assignments("execution", text, names, allowed)
+        if not set(given.values()) <= set(Execution):
+            raise refusal("execution", text, allowed)
+        return replace(cls(), **{name: Execution(how) for name, how in given.items()})
 
     def __str__(self) -> str:
         if self.vision is self.decoder:

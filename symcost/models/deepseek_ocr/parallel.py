@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from symcost.assignments import assignments, refusal
 from symcost.errors import DomainError, InputError
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.symbols import Expr, Size, as_expr, ceil_div, p_d, p_e, p_t
@@ -57,16 +58,11 @@ class Parallel:
     def parse(cls, text: str) -> Parallel:
         """Read `tensor=2,expert=4,data=4`; what is not named is 1."""
         names = [field.name for field in fields(cls)]
-        given: dict[str, int] = {}
-        for item in text.split(","):
-            name, _, degree = item.partition("=")
-            if name not in names or name in given or not _DEGREE.fullmatch(degree):
-                raise InputError(
-                    f"parallel is {text!r}; allowed: NAME=DEVICES, each name once, for "
-                    f"{', '.join(names)}, such as tensor=2,expert=4,data=4"
-                )
-            given[name] = int(degree)
-        return cls(**given)
+        allowed = f"NAME=DEVICES for {', '.join(names)}, such as tensor=2,expert=4,data=4"
+        given = assignments("parallel", text, names, allowed)
+        if not all(map(_DEGREE.fullmatch, given.values())):
+            raise refusal("parallel", text, allowed)
+        return cls(**{name: int(degree) for name, degree in given.items()})
 
     def __str__(self) -> str:
         return ",".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))

@@ -10,6 +10,7 @@ from typing import ClassVar, TypeAlias
 
 import sympy as sp
 
+from symcost.assignments import assignments, refusal
 from symcost.errors import InputError
 from symcost.exact import rational
 from symcost.models.deepseek_ocr.config import DecoderConfig
@@ -49,8 +50,8 @@ class Routing:
         """
         stages = [field.name for field in fields(cls)]
         allowed = (
-            f"allowed: {', '.join(Assumption)}, a measured fraction of the experts above 0 and up "
-            f"to 1, or STAGE=VALUE for {', '.join(stages)}, such as decode=0.55"
+            f"{', '.join(Assumption)}, a measured fraction of the experts above 0 and up to 1, or "
+            f"STAGE=VALUE for {', '.join(stages)}, such as decode=0.55"
         )
 
         def value(given: str) -> Touched:
@@ -61,18 +62,13 @@ class Routing:
             except ValueError:
                 fraction = Fraction()
             if not 0 < fraction <= 1:
-                raise InputError(f"experts is {text!r}; {allowed}")
+                raise refusal("experts", text, allowed)
             return fraction
 
         if "=" not in text:
             return cls(value(text), value(text))
-        given: dict[str, Touched] = {}
-        for item in text.split(","):
-            stage, _, amount = item.partition("=")
-            if stage not in stages or stage in given:
-                raise InputError(f"experts is {text!r}; {allowed}")
-            given[stage] = value(amount)
-        return cls(**given)
+        given = assignments("experts", text, stages, allowed)
+        return cls(**{stage: value(amount) for stage, amount in given.items()})
 
     def __str__(self) -> str:
         if self.prefill == self.decode:

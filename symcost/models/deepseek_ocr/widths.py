@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import sympy as sp
 
+from symcost.assignments import assignments, refusal
 from symcost.cost import as_rational
 from symcost.errors import InputError
 from symcost.exact import Number, rational
@@ -24,10 +25,6 @@ _PLACES = {
 """The parts that may have widths of their own, by what their module paths hold."""
 
 _OF_PARTS = ("vision.weights", "vision.activations", "experts.weights", "lm_head.weights")
-
-
-_SHOWN = 60
-"""Signs of what a user wrote that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +79,14 @@ class Widths:
     @classmethod
     def parse(cls, text: str) -> Widths:
         """Read `weights=2,kv=1,experts.weights=1/2+2/128`; what is not named is 2."""
-        allowed = (
-            f"allowed: NAME=BYTES for {', '.join((*_SYMBOLS, *_OF_PARTS))}, such as kv=1 or "
-            "experts.weights=1/2+2/128"
-        )
+        names = (*_SYMBOLS, *_OF_PARTS)
+        allowed = f"NAME=BYTES for {', '.join(names)}, such as kv=1 or experts.weights=1/2+2/128"
         values: dict[str, Number] = {}
-        for item in text.split(","):
-            name, _, number = item.partition("=")
-            if name not in (*_SYMBOLS, *_OF_PARTS):
-                raise InputError(f"width is {text[:_SHOWN]!r}; {allowed}")
-            if name in values:
-                raise InputError(f"width {name} is given twice; give it once")
+        for name, number in assignments("width", text, names, allowed).items():
             try:
                 terms = [rational(term) for term in number.split("+")]
             except ValueError:
-                raise InputError(f"width {name} is {number[:_SHOWN]!r}; {allowed}") from None
+                raise refusal(f"width {name}", number, allowed) from None
             if min(terms) <= 0:
                 raise InputError(f"width {name} is {number}; a width is positive")
             values[name] = sum(terms)
