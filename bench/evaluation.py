@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from gpu import part_of, with_part, written_in
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from measuring import (
     Section,
@@ -602,7 +603,8 @@ def main() -> None:
     rows = [(target.name, target.asked, target.measured, target.verdict) for target in targets]
     console.print(shown("Targets", ("what", "target", "worst measured", ""), rows))
     if options.write:
-        write_all({options.write: document(sections, targets)})
+        of_gpu = part_of(written_in(options.write))
+        write_all({options.write: with_part(document(sections, targets), of_gpu)})
 
 
 if __name__ == "__main__":
