@@ -595,6 +595,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.write:
         require_writable(options.write)
+        of_gpu = part_of(written_in(options.write))
     console = Console()
     for name, value in machine().items():
         console.print(f"{name}: {value}")
@@ -603,7 +604,6 @@ def main() -> None:
     rows = [(target.name, target.asked, target.measured, target.verdict) for target in targets]
     console.print(shown("Targets", ("what", "target", "worst measured", ""), rows))
     if options.write:
-        of_gpu = part_of(written_in(options.write))
         write_all({options.write: with_part(document(sections, targets), of_gpu)})
 
 
