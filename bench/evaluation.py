@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from gpu import part_of, with_part, written_in
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from measuring import (
     Section,
@@ -594,6 +595,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.write:
         require_writable(options.write)
+        of_gpu = part_of(written_in(options.write))
     console = Console()
     for name, value in machine().items():
         console.print(f"{name}: {value}")
@@ -602,7 +604,7 @@ def main() -> None:
     rows = [(target.name, target.asked, target.measured, target.verdict) for target in targets]
     console.print(shown("Targets", ("what", "target", "worst measured", ""), rows))
     if options.write:
-        write_all({options.write: document(sections, targets)})
+        write_all({options.write: with_part(document(sections, targets), of_gpu)})
 
 
 if __name__ == "__main__":
