@@ -30,7 +30,6 @@ from symcost.insight.latency import Latency, Rooflines
 from symcost.insight.roofline import Granularity, Timing
 from symcost.insight.subject import Subject
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig, from_dict
-from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.stages import Stage
@@ -151,7 +150,7 @@ def latency(
     """One of the predictions, for all stages."""
     execution, granularity = PREDICTIONS[name]
     build = partial(_built, config=config, execution=execution, routing=routing, lm_head="last")
-    subject = Subject(build, Executions.parse(execution), workload, "batch")
+    subject = Subject(build, workload, "batch")
     return Rooflines(subject, granularity).at(device, workload.batch)
 
 

@@ -114,15 +114,15 @@ class Region:
     def _read_power(self, formula: Expr) -> Polynomial:
         """A number below one to the power of a size lies between the powers of the size's ends."""
         base, exponent = formula.args
-        if not (base.is_Rational and 0 < base < 1 and exponent.is_integer):
+        if not (base.is_Rational and 0 < base < 1):
             return self._read_other(formula)
         size = self.read(exponent)
         least, most = self.least(size), self.least(-size)
         if least is None:
             return self._read_other(formula)
         number = QQ(int(base.p), int(base.q))
-        high = number ** math.ceil(least)
-        low = QQ(0) if most is None else number ** math.floor(-most)
+        high = number ** math.floor(least)
+        low = QQ(0) if most is None else number ** math.ceil(-most)
         return low + self._rest(formula, high - low) if low < high else self._ring.ground_new(low)
 
     def _read_symbol(self, symbol: sp.Symbol) -> Polynomial:

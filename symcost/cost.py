@@ -146,11 +146,19 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Entry:
-    """So much of a resource, spent or held by what runs at a path."""
+    """So much of a resource, spent or held by what runs at a path.
+
+    Parameters
+    ----------
+    kernel : str
+        Of work and traffic: the kernel in which it happens, by its place in the pass and its first
+        operator.
+    """
 
     path: str
     resource: Resource
     amount: Expr
+    kernel: str = ""
 
 
 def _lies_in(path: str, prefix: str) -> bool:

@@ -47,16 +47,24 @@ class KernelGroup:
 
     operations: Sequence[Operation]
     loops: tuple[Loop, ...]
+    name: str
+    """Its place in the pass, and its first operator."""
 
 
 def kernels(graph: Graph, execution: Execution) -> list[KernelGroup]:
     """The operations of a graph, grouped. Operators of a kernel follow each other."""
-    if execution is Execution.IDEAL:
-        return [KernelGroup(graph.operations, ())] if graph.operations else []
-    fused = execution is Execution.FUSED
-    runs = groupby(graph.operations, key=lambda op: op.kernel if fused and op.kernel else op)
-    groups = [list(run) for _, run in runs]
-    return [KernelGroup(group, _common([op.loops for op in group])) for group in groups]
+    ideal, fused = execution is Execution.IDEAL, execution is Execution.FUSED
+    runs = groupby(
+        graph.operations, key=lambda op: None if ideal else op.kernel if fused and op.kernel else op
+    )
+    return [
+        KernelGroup(
+            group,
+            () if ideal else _common([op.loops for op in group]),
+            f"{place}: {group[0].path}",
+        )
+        for place, group in enumerate(list(run) for _, run in runs)
+    ]
 
 
 def cost_of(graph: Graph, execution: Execution) -> Cost:
@@ -69,33 +77,37 @@ def cost_of(graph: Graph, execution: Execution) -> Cost:
     live = _Ledger(graph, kernels(graph, execution)).live(
         _named(graph) if eager else {}, copies_cache=eager
     )
-    entries = [*work(graph), *traffic(graph, execution), *live, *_held(graph)]
+    entries = [*work(graph, execution), *traffic(graph, execution), *live, *_held(graph)]
     return Cost(tuple(entry for entry in entries if entry.amount != 0))
 
 
-def work(graph: Graph) -> Iterator[Entry]:
+def work(graph: Graph, execution: Execution) -> Iterator[Entry]:
     """What a graph's operators do, which is the same under every execution."""
-    for operation in graph.operations:
-        yield Entry(operation.path, MACS, times(operation.macs, operation.loops))
-        yield Entry(operation.path, VECTOR_FLOPS, times(operation.vector_flops, operation.loops))
+    for group in kernels(graph, execution):
+        for op in group.operations:
+            yield Entry(op.path, MACS, times(op.macs, op.loops), group.name)
+            yield Entry(op.path, VECTOR_FLOPS, times(op.vector_flops, op.loops), group.name)
 
 
 def traffic(graph: Graph, execution: Execution) -> Iterator[Entry]:
     """The bytes that cross the borders of kernels, and under eager execution those besides."""
-    yield from _Ledger(graph, kernels(graph, execution)).traffic()
+    groups = kernels(graph, execution)
+    yield from _Ledger(graph, groups).traffic()
     if execution is Execution.EAGER:
-        yield from _scratch(graph)
+        yield from _scratch(groups)
 
 
-def _scratch(graph: Graph) -> Iterator[Entry]:
+def _scratch(groups: Sequence[KernelGroup]) -> Iterator[Entry]:
     """What the reference's operators move besides their reads and results."""
-    for operation in graph.operations:
-        for direction, amount in (
-            (Direction.READ, operation.scratch.read),
-            (Direction.WRITTEN, operation.scratch.written),
-        ):
-            resource = Traffic(Kind.ACTIVATION, direction)
-            yield Entry(operation.path, resource, times(amount, operation.loops))
+    for group in groups:
+        for operation in group.operations:
+            for direction, amount in (
+                (Direction.READ, operation.scratch.read),
+                (Direction.WRITTEN, operation.scratch.written),
+            ):
+                resource = Traffic(Kind.ACTIVATION, direction)
+                total = times(amount, operation.loops)
+                yield Entry(operation.path, resource, total, group.name)
 
 
 def _named(graph: Graph) -> dict[Region, int]:
@@ -180,7 +192,8 @@ class _Ledger:
                 continue
             loops = _deeper(owned[region.root], group.loops)
             resource = Traffic(self._kind(region), Direction.READ)
-            yield Entry(reader[region], resource, times(amount * region.width, loops))
+            total = times(amount * region.width, loops)
+            yield Entry(reader[region], resource, total, group.name)
 
     def _writes(self, group: KernelGroup, index: int) -> Iterator[Entry]:
         for operation in group.operations:
@@ -193,7 +206,8 @@ class _Ledger:
                     amount = piece.elements
                     if not kept:
                         amount = _gated(amount, region.loops[len(group.loops) :])
-                    yield Entry(operation.path, resource, times(amount * region.width, loops))
+                    total = times(amount * region.width, loops)
+                    yield Entry(operation.path, resource, total, group.name)
 
     def live(self, named: Mapping[Region, int], *, copies_cache: bool) -> Iterator[Entry]:
         """Live activations at each kernel: what came before and is still needed, and what it makes.

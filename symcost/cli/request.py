@@ -77,14 +77,15 @@ class Request:
     def title(self, opened: str = "") -> str:
         """What is asked about, in a line or two, with a question mark for what is open."""
         w: dict[str, Any] = self.workload().as_dict()
-        follows = w["cached"] == w["context_len"]
         if opened == CROPS:
             w |= {"crop_grid": "??", "crops": 1}
         elif opened:
             w[opened] = "?"
         if opened in {CROPS, "base_size", "tile_size"}:
-            w |= {"image_tokens": "?", "context_len": "?"}
-        if follows and w["context_len"] == "?":
+            w["image_tokens"] = "?"
+        if w["image_tokens"] == "?" and self.sizes["context_len"] is None:
+            w["context_len"] = "?"
+        if w["context_len"] == "?" and self.sizes["cached"] is None:
             w["cached"] = "?"
         head = "the last token" if self.lm_head is given.Head.LAST else "all tokens"
         how = f"{self.model} ({self.reference}, {self.executions}, head on {head})"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from symcost.cost import as_rational
 from symcost.errors import InputError
-from symcost.insight.grids import GridSolution, solve_grids
+from symcost.insight.grids import GRIDS, GridSolution, solve_grids
 from symcost.insight.roofline import Rates
 from symcost.insight.solving import HOLDS, Condition, Solution, solve
 from symcost.insight.subject import CROPS, Subject
@@ -76,5 +76,6 @@ def solve_conditions(
     """
     conditions = [parse_condition(text, subject, rate) for text in texts]
     if subject.opened == CROPS:
-        return solve_grids(conditions, subject.bindings)
+        shapes = [shape for shape in GRIDS if subject.holds(*shape)]
+        return solve_grids(conditions, subject.bindings, shapes)
     return solve(conditions, subject.unknown, subject.bindings)

@@ -75,13 +75,19 @@ class GridSolution:
     bindings: Bindings
 
 
-def solve_grids(conditions: Sequence[Condition], bindings: Bindings) -> GridSolution:
+def solve_grids(
+    conditions: Sequence[Condition],
+    bindings: Bindings,
+    shapes: Sequence[tuple[int, int]] = GRIDS,
+) -> GridSolution:
     """All crop grids at which all conditions hold.
 
     Parameters
     ----------
     conditions : sequence of Condition
         In the columns and rows of the grid, and in what is bound.
+    shapes : sequence of (int, int)
+        The grids that are asked about.
 
     Raises
     ------
@@ -90,13 +96,13 @@ def solve_grids(conditions: Sequence[Condition], bindings: Bindings) -> GridSolu
     """
     told = " and ".join(condition.text for condition in conditions)
     found: dict[tuple[int, tuple[tuple[Number, Number], ...]], Grid] = {}
-    for columns, rows in GRIDS:
+    for columns, rows in shapes:
         at = Evaluator({**bindings, n_w: columns, n_h: rows})
         sides = tuple((at(c.left), at(c.right)) for c in conditions)
         known = found.get((columns * rows, sides))
-        shapes = (*known.shapes, (columns, rows)) if known else ((columns, rows),)
+        alike = (*known.shapes, (columns, rows)) if known else ((columns, rows),)
         holds = all(condition.holds(at) for condition in conditions)
-        found[columns * rows, sides] = Grid(shapes, sides, holds)
+        found[columns * rows, sides] = Grid(alike, sides, holds)
     grids = tuple(found.values())
     if not any(grid.holds for grid in grids):
         raise DomainError(f"no crop grid of up to {MAX_TILES} tiles meets {told} (all were tried)")

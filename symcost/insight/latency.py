@@ -15,7 +15,7 @@ from symcost.insight.roofline import (
     Granularity,
     Resource,
     Timing,
-    grouped,
+    by_kernel,
     rates,
     timing,
 )
@@ -132,7 +132,7 @@ class Rooflines:
         if self._granularity is Granularity.STAGE:
             return [self._subject.demands(stage, cost)]
         links = [{Resource.LINK: sent} for sent in self._subject.sent(stage, cost)]
-        return grouped(cost, self._subject.kernel_of) + links
+        return by_kernel(cost) + links
 
     def at(
         self,

@@ -7,7 +7,7 @@ whole (the maximum of sums), or of each kernel, one after the other (the sum of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from fractions import Fraction
@@ -221,8 +221,8 @@ def timing(groups: Iterable[Mapping[Resource, Fraction]], rate: Rates) -> Timing
 _RESOURCES = {MACS: (Resource.MATRIX, 2), VECTOR_FLOPS: (Resource.VECTOR, 1)}
 
 
-def grouped(cost: Cost, key: Callable[[str], str]) -> list[dict[Resource, Expr]]:
-    """What a cost asks of the engines, by groups of module paths."""
+def by_kernel(cost: Cost) -> list[dict[Resource, Expr]]:
+    """What each kernel of a cost asks of the engines."""
     found: dict[str, dict[Resource, Expr]] = {}
     for entry in cost.entries:
         if isinstance(entry.resource, Traffic):
@@ -231,6 +231,6 @@ def grouped(cost: Cost, key: Callable[[str], str]) -> list[dict[Resource, Expr]]
             resource, factor = _RESOURCES[entry.resource]
         else:
             continue
-        group = found.setdefault(key(entry.path), {})
+        group = found.setdefault(entry.kernel, {})
         group[resource] = group.get(resource, 0) + factor * entry.amount
     return list(found.values())

@@ -171,9 +171,12 @@ def solve(conditions: Sequence[Condition], unknown: Unknown, bindings: Bindings)
     Raises
     ------
     DomainError
-        No value meets them, or all do, so that there is nothing to solve; or the signs could not
-        be proved everywhere.
+        No value meets them, or all do, so that there is nothing to solve; they do not depend on
+        the unknown; or the signs could not be proved everywhere.
     """
+    told = " and ".join(condition.text for condition in conditions)
+    if not any(unknown.symbol in (c.left - c.right).free_symbols for c in conditions):
+        raise DomainError(f"{told} does not depend on {unknown.name}; ask for another size")
     differences = [_Difference(condition, unknown, bindings) for condition in conditions]
     ranges = _common([_held(d.chart, d.condition.operator) for d in differences])
     if not ranges:

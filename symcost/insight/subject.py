@@ -14,11 +14,12 @@ from symcost.bounds import first_value
 from symcost.cost import METRICS, Cost, SequenceCost, StageCost, Unit, as_rational
 from symcost.errors import InputError
 from symcost.exact import Number
-from symcost.execution import Execution, kernels
+from symcost.execution import Execution
 from symcost.figures import cost_named, unit_of
 from symcost.graph import Graph
 from symcost.insight.collectives import AllReduce, sent_bytes
 from symcost.insight.roofline import Rates, Resource, demands, seconds
+from symcost.insight.signs import sign_chart
 from symcost.insight.solving import Unknown
 from symcost.insight.units import Dimension
 from symcost.layers.kernels import BIASED_FLASH_ATTENTION, FLASH_ATTENTION
@@ -45,6 +46,9 @@ _ATTENTION = (FLASH_ATTENTION, BIASED_FLASH_ATTENTION)
 SHARES = ("attention", "rest")
 """What any cost can be parted into: what a flash-attention kernel holds, and everything else."""
 
+_PEAKS = ("activation_bytes", "resident_bytes")
+"""Metrics that do not add up."""
+
 TIMES: Mapping[str, tuple[Resource, ...]] = MappingProxyType(
     {
         "time": tuple(Resource),
@@ -68,6 +72,9 @@ SIZES: Mapping[str, sp.Symbol] = MappingProxyType(
 
 CROPS = "crops"
 
+FOLLOWING = frozenset({"context_len", "cached"})
+"""What follows other sizes where it is not given: the context its page, the cache the context."""
+
 
 class Subject:
     """A model on a workload, with at most one of its sizes left open.
@@ -76,8 +83,6 @@ class Subject:
     ----------
     build : callable
         Makes the model that sees the given views.
-    executions : Executions
-        How its operators are grouped into kernels.
     workload : Workload
         The numbers of all sizes that are not left open.
     opened : str
@@ -86,22 +91,24 @@ class Subject:
         The workload in another mode, for figures such as "large:vision.flops".
     all_reduce : AllReduce
         How devices make sums.
+    fixed : frozenset of str
+        Those of FOLLOWING that do not follow the open size.
     """
 
     def __init__(
         self,
         build: Build,
-        executions: Executions,
         workload: Workload,
         opened: str = "",
         of_mode: Callable[[str], Workload] | None = None,
         all_reduce: AllReduce = AllReduce.RING,
+        fixed: frozenset[str] = frozenset(),
     ) -> None:
         self._all_reduce = all_reduce
-        self._build, self._executions, self.opened = build, executions, opened
+        self._build, self.opened = build, opened
         self._of_mode = of_mode
         self.workload = workload
-        self._views, self._following = _opened(workload, opened)
+        self._views, self._following = _opened(workload, opened, fixed)
         self._model = build(self._views)
 
     @classmethod
@@ -144,17 +151,22 @@ class Subject:
         ((1, 281),)
         """
         sizes |= {"new_tokens": new_tokens}
-        how = execution if isinstance(execution, Executions) else Executions.parse(execution)
 
         def build(views: Views | None) -> DeepseekOCRModel:
-            return load(model, views=views, execution=how, lm_head=lm_head, **assumed)
+            return load(model, views=views, execution=execution, lm_head=lm_head, **assumed)
+
+        given = {name for name, value in sizes.items() if value is not None}
 
         def of_mode(mode: str) -> Workload:
-            own = dict.fromkeys(("base_size", "tile_size", "crop_grid", "context_len"))
-            return Workload.from_options(**{**sizes, **own, "mode": mode})
+            if own := sorted(given & {"base_size", "tile_size", "crop_grid"}):
+                raise InputError(
+                    f"{mode}: asks for a page in another mode, and {', '.join(own)} give none; "
+                    "give the page as an image"
+                )
+            return Workload.from_options(**{**sizes, "mode": mode})
 
         workload = Workload.from_options(**sizes)
-        return cls(build, how, workload, opened, of_mode, all_reduce)
+        return cls(build, workload, opened, of_mode, all_reduce, frozenset(given & FOLLOWING))
 
     @cached_property
     def costs(self) -> dict[str, StageCost]:
@@ -171,40 +183,58 @@ class Subject:
 
     @property
     def unknown(self) -> Unknown:
-        """The size that is open, if it is not the crop grid."""
+        """The size that is open, if it is not the crop grid.
+
+        Raises
+        ------
+        InputError
+            The context is too short for the smallest page.
+        """
         symbol = SIZES[self.opened]
-        first = first_value(symbol)
+        first, last = first_value(symbol), None
         if symbol == S:
             first = max(first, self.workload.image_tokens)
-        return Unknown(self.opened, symbol, first)
+        elif self.opened in _OF_VIEWS and S in self.bindings:
+            last = self._largest_side(symbol, first)
+        return Unknown(self.opened, symbol, first, last)
+
+    def _largest_side(self, symbol: sp.Symbol, first: int) -> int | None:
+        """The side of a view whose tokens the context still holds."""
+        excess = sp.expand(self._image_tokens - self.workload.context_len)
+        fits = sign_chart(excess, symbol, first).runs[0]
+        if fits.sign > 0:
+            raise InputError(
+                f"context-len is {self.workload.context_len}; the smallest {self.opened} takes more"
+            )
+        return fits.last
+
+    def holds(self, columns: int, rows: int) -> bool:
+        """Whether the context has room for the tokens of a crop grid."""
+        if S not in self.bindings:
+            return True
+        tokens = self._image_tokens.xreplace({n_w: sp.Integer(columns), n_h: sp.Integer(rows)})
+        return bool(tokens <= self.workload.context_len)
+
+    @property
+    def _image_tokens(self) -> Expr:
+        return sp.S.Zero if self._views is None else self._views.image_tokens
 
     @cached_property
-    def _groups(self) -> tuple[Mapping[str, str], frozenset[str]]:
-        """The kernel of each operator, named after its first one; the operators of attention."""
-        kernel_of: dict[str, str] = {}
-        attention: set[str] = set()
-        for graphs in self._graphs():
-            for part, graph in graphs.items():
-                execution = getattr(self._executions, "vision" if part == "vision" else "decoder")
-                for group in kernels(graph, execution):
-                    first = group.operations[0].path
-                    kernel_of |= {op.path: first for op in group.operations}
-                attention |= {
-                    op.path
-                    for op in graph.operations
-                    if op.kernel is not None and op.kernel.fusion in _ATTENTION
-                }
-        return kernel_of, frozenset(attention)
+    def _attention(self) -> frozenset[str]:
+        """The operators of attention."""
+        return frozenset(
+            op.path
+            for graphs in self._graphs()
+            for graph in graphs.values()
+            for op in graph.operations
+            if op.kernel is not None and op.kernel.fusion in _ATTENTION
+        )
 
     def _graphs(self) -> Iterator[Mapping[str, Graph]]:
         self._model.start_prefill(S, B)
         yield self._model.graphs
         self._model.start_decode(SyntheticKVCache(B, K))
         yield self._model.graphs
-
-    def kernel_of(self, path: str) -> str:
-        """The first operator of the kernel in which an operator runs."""
-        return self._groups[0][path]
 
     @cached_property
     def collectives(self) -> dict[str, tuple[Collective, ...]]:
@@ -255,7 +285,6 @@ class Subject:
         shared = self.opened if self.opened in {"batch", "cached", "new_tokens"} else ""
         other = Subject(
             self._build,
-            self._executions,
             self._of_mode(mode),
             shared,
             all_reduce=self._all_reduce,
@@ -299,28 +328,33 @@ class Subject:
         cost, _ = cost_named(self.costs, ".".join([*path, metric]))
         if share is None:
             return cost, metric
-        inside = self._groups[1]
+        if metric in _PEAKS:
+            raise InputError(f"{name} is a peak, of which attention and the rest are no shares")
         wanted = share == "attention"
-        return Cost(tuple(e for e in cost.entries if (e.path in inside) is wanted)), metric
+        return Cost(tuple(e for e in cost.entries if (e.path in self._attention) is wanted)), metric
 
 
 SHORT = {"ttft": "prefill", "tpot": "decode"}
 """The time to the first token, and that for each token behind it."""
 
 
-def _opened(workload: Workload, name: str) -> tuple[Views | None, dict[sp.Symbol, Expr]]:
+def _opened(
+    workload: Workload, name: str, fixed: frozenset[str]
+) -> tuple[Views | None, dict[sp.Symbol, Expr]]:
     """The views in which a size is open, and the sizes that follow it, as formulas."""
     views = workload.views
-    follows = workload.cached == workload.context_len
     if name == "context_len":
-        return views, {K: S} if follows else {}
+        return views, {} if "cached" in fixed else {K: S}
     if name not in _OF_VIEWS:
         return views, {}
     if views is None:
         raise InputError(f"{name} is of an image; the workload has none")
     views = replace(views, **_OF_VIEWS[name])
     tokens = workload.context_len - workload.image_tokens + views.image_tokens
-    return views, {S: tokens, K: tokens} if follows else {S: tokens}
+    following = {"context_len": (S, tokens), "cached": (K, tokens)}
+    if "context_len" in fixed:
+        return views, {}
+    return views, dict(following[follower] for follower in following if follower not in fixed)
 
 
 _OF_VIEWS: Mapping[str, Mapping[str, Expr]] = {

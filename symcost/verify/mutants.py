@@ -18,7 +18,7 @@ import sympy as sp
 from symcost.autodiff import backward
 from symcost.cost import MACS, Cost
 from symcost.errors import SymcostError
-from symcost.execution import work
+from symcost.execution import Execution, work
 from symcost.graph import Graph, Operation
 from symcost.operators import OPERATORS, Rule
 from symcost.stages import Stage
@@ -228,7 +228,7 @@ def _work(formulas: Formulas, wanted: set[Key]) -> dict[Key, list[Share]]:
                 entries = [
                     entry
                     for graph in passes
-                    for entry in work(graph)
+                    for entry in work(graph, Execution.EAGER)
                     if entry.resource == MACS and entry.amount != 0
                 ]
                 stated[quantity, stage, has_page] = matrix_flops(Cost(tuple(entries)))
