@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import TypeAlias, cast
 
@@ -88,6 +89,16 @@ def scientific(text: str) -> Fraction:
     if scaled := _SCALED.fullmatch(text):
         return rational(scaled[1]) * Fraction(10) ** int(scaled[2])
     return rational(text)
+
+
+def decimal_text(number: Number, digits: int = 4) -> str:
+    """A number with so many significant digits, however large or small it is."""
+    try:
+        return f"{float(number):.{digits}g}"
+    except OverflowError:
+        ratio = Fraction(number)
+        with localcontext(prec=digits + 2):
+            return f"{Decimal(ratio.numerator) / ratio.denominator:.{digits - 1}e}"
 
 
 class Evaluator:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def exact(amount: Amount) -> int | str:
     """A number for JSON: an integer, or p/q as text where widths make it a fraction."""
-    return str(amount) if isinstance(amount, Fraction) else int(amount)
+    fraction = isinstance(amount, Fraction) and amount.denominator != 1
+    return str(amount) if fraction else int(amount)
 
 
 def unit_of(metric: str) -> Unit:
@@ -36,7 +37,9 @@ def cost_named(costs: Mapping[str, Cost], name: str) -> tuple[Cost, str]:
     parts, cost = costs, None
     for part in path:
         if part not in parts:
-            raise InputError(f"metric {name!r} names {part!r}; allowed there: {', '.join(parts)}")
+            raise InputError(
+                f"metric {name!r} names {part!r}; allowed there: {', '.join(parts) or 'no parts'}"
+            )
         cost = parts[part]
         parts = cost.parts
     if cost is None:

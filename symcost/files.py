@@ -39,10 +39,10 @@ def write_all(contents: Mapping[Path, str | bytes]) -> None:
                 os.fsync(file.fileno())
             mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
             aside[path].chmod(mode & 0o7777)
-        for path, made in aside.items():
-            made.replace(path)
+        for given, made in aside.items():
+            made.replace(given)
     except OSError as error:
-        raise InputError(f"{error.filename or path} cannot be written: {error}") from None
+        raise InputError(f"{error.filename or given} cannot be written: {error}") from None
     finally:
         for made in aside.values():
             made.unlink(missing_ok=True)

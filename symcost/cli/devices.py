@@ -21,12 +21,8 @@ DevicesFile = Annotated[
     typer.Option(
         "--devices",
         metavar="FILE",
-        help="A TOML file with devices of your own, in the form of symcost's table.",
+        help="A TOML file with devices of your own; the README shows its form.",
     ),
-]
-DeviceOrNone = Annotated[
-    str | None,
-    typer.Option("--device", metavar="NAME", help="What it runs on; `symcost devices` lists them."),
 ]
 DeviceNames = Annotated[
     list[str] | None,
@@ -69,4 +65,4 @@ def devices(
     if show is Format.MARKDOWN:
         emit(sections_markdown(sections, summary), output)
     else:
-        emit(lambda _: section_tables(sections, summary), output)
+        emit(lambda width: section_tables(sections, summary, width=width), output)

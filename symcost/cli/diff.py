@@ -138,7 +138,9 @@ def diff(
     output: given.Output = None,
 ) -> None:
     """What a change does: which operators and formulas differ, and what a workload then costs."""
-    if (change is None) == (since is None):
+    if change and since:
+        raise InputError("--from excludes --change; a file is compared with the present formulas")
+    if not change and since is None:
         raise InputError(
             "give what to compare with: --change NAME=VALUE, such as --change execution=fused, or "
             "--from FILE"
@@ -150,12 +152,16 @@ def diff(
             found = _of_change(request, change or [])
         else:
             found = _of_file(request, since, own_reference=reference is None)
+    title = request.title()
     if show is Format.JSON:
         emit(json.dumps(found.as_dict(), indent=1) + "\n", output)
     elif show is Format.MARKDOWN:
-        emit(sections_markdown(found.sections(math), found.notes()), output)
+        emit(sections_markdown(found.sections(math), found.notes(), title), output)
     else:
-        emit(lambda _: section_tables(found.sections(), found.notes()), output)
+        emit(
+            lambda width: section_tables(found.sections(), found.notes(), title, width=width),
+            output,
+        )
 
 
 def _of_change(before: Request, change: list[str]) -> Difference:

@@ -104,6 +104,8 @@ def report(
         raise InputError("--backward excludes --cached and --new-tokens; no step has one")
     if backward and device:
         raise InputError("--backward excludes --device; times are those of a request")
+    if devices_file is not None and not device:
+        raise InputError("--devices needs --device, the name of one of them")
     workload, routing, spread = request.workload(), request.routing, request.parallel
     on = [device_named(name, devices_file) for name in device or ()]
 
@@ -280,7 +282,9 @@ def _verify_bytes(model: str, quick: bool, show: Format, output: Path | None) ->
         show,
         output,
         byte_markdown,
-        lambda verified, _: section_tables(byte_sections(verified), byte_summary(verified)),
+        lambda verified, width: section_tables(
+            byte_sections(verified), byte_summary(verified), width=width
+        ),
     )
     _fail_with(result.problems)
 

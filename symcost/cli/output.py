@@ -102,18 +102,49 @@ def verification_table(found: Mapping[str, Any], width: int) -> Group:
     return Group(table, *map(Text, verification_summary(found)))
 
 
-def section_tables(sections: Iterable[Section], summary: Iterable[str], title: str = "") -> Group:
-    """Tables with headings, what was asked before them if told, and what came out behind them."""
+def section_tables(
+    sections: Iterable[Section], summary: Iterable[str], title: str = "", width: int = FILE_WIDTH
+) -> Group:
+    """Tables with headings, what was asked before them if told, and what came out behind them.
+
+    A table of numbers that is too wide is cut into several, each with the words of its rows.
+    """
     shown: list[RenderableType] = [Text(title)] if title else []
     for section in sections:
-        table = Table()
-        for index, column in enumerate(section.columns):
-            justify: JustifyMethod = "left" if index < section.words else "right"
-            table.add_column(column, justify=justify, overflow="fold")
-        for row in section.rows:
-            table.add_row(*row)
-        shown += [Text(section.title, style="bold"), table]
+        shown.append(Text(section.title, style="bold"))
+        shown += [_cut(section, chosen, width) for chosen in _chunks(section, width)]
     return Group(*shown, *map(Text, summary))
+
+
+def _chunks(section: Section, width: int) -> Iterator[list[int]]:
+    """The columns of numbers of each table that a section is cut into."""
+    sizes = [
+        3 + max(map(len, (column, *(row[at] for row in section.rows))))
+        for at, column in enumerate(section.columns)
+    ]
+    words = sum(sizes[: section.words]) + 1
+    chunk: list[int] = []
+    for at in range(section.words, len(sizes)):
+        if chunk and words + sum(sizes[i] for i in (*chunk, at)) > width:
+            yield chunk
+            chunk = []
+        chunk.append(at)
+    yield chunk
+
+
+def _cut(section: Section, numbers: Sequence[int], width: int) -> Table:
+    """Some columns of a section's numbers beside its words, which fold where they are long."""
+    table = Table()
+    chosen = [*range(section.words), *numbers]
+    for at in chosen:
+        words = at < section.words
+        longest = max(map(len, (section.columns[at], *(row[at] for row in section.rows))))
+        justify: JustifyMethod = "left" if words else "right"
+        whole = not words or 3 * longest < width
+        table.add_column(section.columns[at], justify=justify, overflow="fold", no_wrap=whole)
+    for row in section.rows:
+        table.add_row(*(row[at] for at in chosen))
+    return table
 
 
 def proof_table(found: Mapping[str, Any]) -> Group:

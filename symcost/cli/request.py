@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import wraps
 from inspect import Signature, signature
 from typing import Any
@@ -88,7 +88,14 @@ class Request:
         if w["context_len"] == "?" and self.sizes["cached"] is None:
             w["cached"] = "?"
         head = "the last token" if self.lm_head is given.Head.LAST else "all tokens"
-        how = f"{self.model} ({self.reference}, {self.executions}, head on {head})"
+        assumed = [self.reference, str(self.executions), f"head on {head}"]
+        if self.widths != Widths():
+            assumed.append(f"widths {self.widths}")
+        if self.routing != Routing():
+            assumed.append(f"experts {self.routing}")
+        if self.config is not None:
+            assumed.append("a configuration of its own")
+        how = f"{self.model} ({', '.join(assumed)})"
         return asked(how, w, self.parallel) + lengths(w)
 
     @property
@@ -99,7 +106,10 @@ class Request:
             "reference": self.reference,
             "execution": str(self.executions),
             "lm_head": self.lm_head.value,
+            "width": str(self.widths),
+            "experts": str(self.routing),
             "parallel": str(self.parallel),
+            "config": None if self.config is None else asdict(self.config),
             "workload": self.workload().as_dict(),
         }
 

@@ -17,7 +17,7 @@ from symcost.cli.devices import (
     NumberType,
 )
 from symcost.cli.options import Format
-from symcost.cli.output import emit, section_tables
+from symcost.cli.output import emit, formulas_status, section_tables
 from symcost.cli.request import Request, with_request
 from symcost.errors import InputError
 from symcost.execution import Execution
@@ -69,13 +69,24 @@ def roofline(
         for name, text in (("ttft", target_ttft), ("tpot", target_tpot))
         if text is not None
     }
-    rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
+    with formulas_status():
+        rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
     batch = request.workload().batch
 
-    table = known_devices(devices)
-    names = device or [name for name, d in table.items() if number_type in d.matrix]
+    table, left_out = known_devices(devices), dict[str, str]()
+    if not device:
+        left_out = {
+            name: f"no peak for {number_type}"
+            for name, each in table.items()
+            if number_type not in each.matrix
+        }
+        if rooflines.is_spread:
+            left_out |= {n: "no link" for n, each in table.items() if each.link_bandwidth is None}
+    names = device or [name for name in table if name not in left_out]
     if not names:
-        raise InputError(f"no device states a matrix peak for {number_type!r}")
+        raise InputError(
+            f"no device states a matrix peak for {number_type!r} and what else it takes"
+        )
     chosen = [device_named(name, devices) for name in names]
     answers = [answer_of(rooflines, d, batch, number_type, shares, targets) for d in chosen]
     best = []
@@ -87,6 +98,7 @@ def roofline(
             **request.told,
             "granularity": granularity.value,
             "efficiency": str(shares),
+            "all_reduce": all_reduce.value,
             "devices": [latency_object(a) for a in answers],
             "at_best": [latency_object(a) for a in best or answers],
         }
@@ -94,11 +106,13 @@ def roofline(
         return
     pages = request.workload().views is not None
     sections = list(latency_sections(answers, best, shares, lines=device is not None))
-    summary = list(latency_summary(answers, granularity, pages=pages))
+    summary = list(
+        latency_summary(answers, granularity, all_reduce, pages=pages, left_out=left_out)
+    )
     if show is Format.MARKDOWN:
         emit(sections_markdown(sections, summary, title), output)
     else:
-        emit(lambda _: section_tables(sections, summary, title), output)
+        emit(lambda width: section_tables(sections, summary, title, width=width), output)
 
 
 def _target(name: str, text: str) -> Fraction:

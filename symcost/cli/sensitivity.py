@@ -62,4 +62,9 @@ def sensitivity(
     elif show is Format.MARKDOWN:
         emit(sections_markdown(result.sections(math), result.notes(math), request.title()), output)
     else:
-        emit(lambda _: section_tables(result.sections(), result.notes(), request.title()), output)
+        emit(
+            lambda width: section_tables(
+                result.sections(), result.notes(), request.title(), width=width
+            ),
+            output,
+        )

@@ -10,13 +10,13 @@ import typer
 from symcost.cli import options as given
 from symcost.cli.devices import (
     AllReduceOption,
-    DeviceOrNone,
+    DeviceNames,
     DevicesFile,
     EfficiencyOption,
     NumberType,
 )
 from symcost.cli.options import Format
-from symcost.cli.output import emit, section_tables
+from symcost.cli.output import emit, formulas_status, section_tables
 from symcost.cli.request import Request, with_request
 from symcost.errors import InputError
 from symcost.execution import Execution
@@ -48,7 +48,7 @@ def solve(
             "--for", metavar="SIZE", help=f"What is asked for: {', '.join((*SIZES, CROPS))}."
         ),
     ] = "batch",
-    device: DeviceOrNone = None,
+    device: DeviceNames = None,
     devices: DevicesFile = None,
     number_type: NumberType = DEFAULT_TYPE,
     efficiency: EfficiencyOption = "1",
@@ -59,8 +59,13 @@ def solve(
     """Exactly which batches, lengths, sides or crops meet conditions, with the limit's formula."""
     if opened not in (*SIZES, CROPS):
         raise InputError(f"for is {opened!r}; allowed: {', '.join((*SIZES, CROPS))}")
+    if request.sizes.get(opened) not in (None, ANSWER):
+        option = f"--{opened.replace('_', '-')}"
+        raise InputError(f"--for {opened} excludes {option}; it is what is asked for")
+    if len(device or ()) > 1:
+        raise InputError("--device is given more than once; solve answers for one device")
     texts, shares = list(condition or ()), Efficiency.parse(efficiency)
-    chosen = None if device is None else device_named(device, devices)
+    chosen = device_named(device[0], devices) if device else None
     rate = None if chosen is None else rates(chosen, number_type, shares)
     if chosen is not None:
         texts = texts or [f"generation.resident_bytes <= {chosen.memory / 10**9}GB"]
@@ -69,17 +74,27 @@ def solve(
             "nothing to solve; give a condition, such as 'generation.resident_bytes <= 80GB', or "
             "a device, such as --device H100-SXM"
         )
-    subject = request.subject(opened, all_reduce)
-    solution = solve_conditions(subject, texts, rate)
+    with formulas_status():
+        subject = request.subject(opened, all_reduce)
+        solution = solve_conditions(subject, texts, rate)
     sections, summary = list(solution_sections(solution)), list(solution_summary(solution))
-    if chosen is not None and chosen.vector is None:
-        summary.append(f"{chosen.name} states no vector peak; vector work is in no time")
+    if chosen is not None:
+        if chosen.vector is None:
+            summary.append(f"{chosen.name} states no vector peak; vector work is in no time")
+        summary.append(f"times are those of {chosen.name} in {number_type} at efficiency {shares}")
     title = request.title(opened)
     if show is Format.JSON:
-        asked = {**request.told, "device": device, "conditions": texts}
+        asked = {
+            **request.told,
+            "device": None if chosen is None else chosen.name,
+            "type": number_type,
+            "efficiency": str(shares),
+            "all_reduce": all_reduce.value,
+            "conditions": texts,
+        }
         found = {**asked, **solution_object(solution)}
         emit(json.dumps(found, indent=1) + "\n", output)
     elif show is Format.MARKDOWN:
         emit(sections_markdown(sections, summary, title), output)
     else:
-        emit(lambda _: section_tables(sections, summary, title), output)
+        emit(lambda width: section_tables(sections, summary, title, width=width), output)

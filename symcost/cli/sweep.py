@@ -177,4 +177,4 @@ def _tell(result: Sweep, show: Format, written: list[Path]) -> None:
     if show is Format.MARKDOWN:
         emit(sections_markdown(sections, summary), None)
     else:
-        emit(lambda _: section_tables(sections, summary), None)
+        emit(lambda width: section_tables(sections, summary, width=width), None)

@@ -32,6 +32,10 @@ _UNEVALUATED: dict[str, Callable[..., Expr]] = {
 }
 
 
+_MOST_EXPONENT = 64
+"""The largest exponent that is a number."""
+
+
 def encode(formula: Expr) -> Any:
     """A formula as a JSON value."""
     if isinstance(formula, sp.Integer):
@@ -73,5 +77,7 @@ def decode(value: Any) -> Expr:
     kind, counts = _OPERATORS[name]
     if len(operands) not in counts:
         raise DomainError(f"operator {name!r} cannot have {len(operands)} operands")
-    make = _UNEVALUATED.get(name, kind)
-    return make(*(decode(operand) for operand in operands))
+    decoded = [decode(operand) for operand in operands]
+    if name == "^" and decoded[1].is_number and abs(decoded[1]) > _MOST_EXPONENT:
+        raise DomainError(f"{value!r} has an exponent beyond {_MOST_EXPONENT}")
+    return _UNEVALUATED.get(name, kind)(*decoded)

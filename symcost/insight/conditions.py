@@ -45,7 +45,7 @@ def parse_condition(text: str, subject: Subject, rate: Rates | None = None) -> C
     if _NAME.fullmatch(other):
         right, unit = subject.figure(other, rate)
     else:
-        quantity = parse_quantity(other, f"{name} {operator}")
+        quantity = parse_quantity(other, "the right side")
         right, unit = as_rational(quantity.value), quantity.unit
     if unit not in (measured, Dimension.NUMBER):
         raise InputError(

@@ -127,7 +127,7 @@ def known_devices(file: Path | None = None) -> Mapping[str, Device]:
     if file is None:
         return known
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read: {error}") from None
     merged = {name.lower(): device for name, device in known.items()}

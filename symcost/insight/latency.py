@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import sympy as sp
+
 from symcost.cost import Cost, as_rational
 from symcost.exact import Evaluator, Number
 from symcost.insight.devices import DEFAULT_TYPE, Device
@@ -19,6 +21,7 @@ from symcost.insight.roofline import (
     rates,
     timing,
 )
+from symcost.insight.sensitivity import growth
 from symcost.insight.solving import Condition, Solution, solve
 from symcost.insight.subject import SHORT, Subject
 from symcost.symbols import B, Expr, T
@@ -62,8 +65,10 @@ class Latency:
         Sequences, and tokens of each answer.
     lines : tuple of Line
         By stage and part; decode is all its steps.
-    together : Timing
-        Prefill and decode as one whole whose engines work side by side all the time.
+    steps : Timing
+        The steps behind the prefill, on what it has cached.
+    page : Timing
+        What one more sequence adds to a batch without end: it reads no weights of its own.
     resident : int or Fraction
         Bytes that a device has to hold.
     """
@@ -71,7 +76,8 @@ class Latency:
     batch: int
     new_tokens: int
     lines: tuple[Line, ...]
-    together: Timing
+    steps: Timing
+    page: Timing
     resident: Number
 
     def line(self, *name: str) -> Line:
@@ -91,7 +97,7 @@ class Latency:
     @property
     def request(self) -> Fraction:
         """Seconds from a request to the end of its answer."""
-        return self.ttft.seconds + self.line("decode").timing.seconds
+        return self.ttft.seconds + self.steps.seconds
 
     @property
     def requests_per_second(self) -> Fraction:
@@ -100,11 +106,12 @@ class Latency:
 
     @property
     def most_requests_per_second(self) -> Fraction:
-        """Answers per second that nothing exceeds: the prefill of some runs beside steps of others.
+        """Answers per second that no batch and no schedule exceeds.
 
-        It is the batch over the time of all its work and traffic, of engines that never wait.
+        Prefills run beside the steps of other requests, no engine ever waits, and weights are read
+        for so many sequences that a single one has no share in it.
         """
-        return self.batch / self.together.seconds
+        return 1 / self.page.seconds
 
 
 class Rooflines:
@@ -125,8 +132,15 @@ class Rooflines:
         for stage in ("vision", "prefill", "decode"):
             self._costs |= dict(_named((stage,), subject.costs[stage]))
         self._groups = {name: self._grouped(name[0], cost) for name, cost in self._costs.items()}
-        self._together = [subject.demands("generation", subject.costs["generation"])]
+        answer = subject.costs["generation"]
+        self._steps = self._grouped("decode", answer.parts["decode"])
+        self._page = [_per_sequence(subject.demands("generation", answer))]
         self._resident = subject.figure("generation.resident_bytes")[0]
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether devices exchange bytes."""
+        return any(self._subject.collectives.values())
 
     def _grouped(self, stage: str, cost: Cost) -> Groups:
         if self._granularity is Granularity.STAGE:
@@ -148,6 +162,8 @@ class Rooflines:
         InputError
             The device states no peak for the type of numbers.
         """
+        if self.is_spread:
+            device.link_peak()
         bindings = {**self._subject.bindings, B: batch}
         evaluator = Evaluator(bindings)
         rate = rates(device, number_type, efficiency)
@@ -170,7 +186,8 @@ class Rooflines:
             batch,
             int(bindings[T]),
             lines,
-            timed(self._together),
+            timed(self._steps),
+            timed(self._page),
             evaluator(self._resident),
         )
 
@@ -195,6 +212,12 @@ class Rooflines:
             f"generation.resident_bytes <= {device.memory / 10**9}GB", self._resident, "<=", memory
         )
         return solve([condition], self._subject.unknown, self._subject.bindings)
+
+
+def _per_sequence(demanded: Mapping[Resource, Expr]) -> dict[Resource, Expr]:
+    """What each sequence of a batch asks for, the more they are: the leading coefficients in B."""
+    orders = {resource: growth(sp.expand(amount), B) for resource, amount in demanded.items()}
+    return {resource: factor for resource, (degree, factor) in orders.items() if degree}
 
 
 def _named(name: tuple[str, ...], cost: Cost) -> Iterator[tuple[tuple[str, ...], Cost]]:

@@ -15,9 +15,10 @@ from itertools import product
 
 import sympy as sp
 
+from symcost.bounds import Range
 from symcost.cost import as_rational
 from symcost.errors import DomainError
-from symcost.exact import Bindings, Evaluator, Number
+from symcost.exact import Bindings, Evaluator, Number, decimal_text
 from symcost.insight.signs import Chart, sign_chart, sign_of_maxima
 from symcost.symbols import Expr, info_of
 
@@ -144,6 +145,8 @@ class Solution:
         First and last value of each range in which all conditions hold; None where it has no end.
     boundaries : tuple of Boundary
         The ends of the ranges that are due to a condition, not to what is legal.
+    alone : mapping of str to tuple
+        The ranges in which each condition holds by itself.
     bindings : mapping of sympy.Symbol to int or Fraction
         The numbers of all other symbols.
     proved, computed : int
@@ -151,8 +154,9 @@ class Solution:
     """
 
     unknown: Unknown
-    ranges: tuple[tuple[int, int | None], ...]
+    ranges: tuple[Range, ...]
     boundaries: tuple[Boundary, ...]
+    alone: Mapping[str, tuple[Range, ...]]
     bindings: Bindings
     proved: int
     computed: int
@@ -178,7 +182,8 @@ def solve(conditions: Sequence[Condition], unknown: Unknown, bindings: Bindings)
     if not any(unknown.symbol in (c.left - c.right).free_symbols for c in conditions):
         raise DomainError(f"{told} does not depend on {unknown.name}; ask for another size")
     differences = [_Difference(condition, unknown, bindings) for condition in conditions]
-    ranges = _common([_held(d.chart, d.condition.operator) for d in differences])
+    held = [_held(d.chart, d.condition.operator) for d in differences]
+    ranges = _common(held)
     if not ranges:
         raise DomainError(_none(unknown, differences))
     whole = (unknown.first, unknown.last)
@@ -194,6 +199,7 @@ def solve(conditions: Sequence[Condition], unknown: Unknown, bindings: Bindings)
         unknown,
         tuple(ranges),
         boundaries,
+        {c.text: tuple(alone) for c, alone in zip(conditions, held, strict=True)},
         bindings,
         sum(d.chart.proved for d in differences),
         sum(d.chart.computed for d in differences),
@@ -268,9 +274,9 @@ def alternatives(formula: Expr) -> list[Expr]:
     raise DomainError(f"a maximum cannot be taken out of {formula}")
 
 
-def _held(chart: Chart, operator: str) -> list[tuple[int, int | None]]:
+def _held(chart: Chart, operator: str) -> list[Range]:
     """The ranges of values whose sign is one of those for which a comparison holds."""
-    ranges: list[tuple[int, int | None]] = []
+    ranges: list[Range] = []
     joins = False
     for run in chart.runs:
         holds = run.sign in HOLDS[operator]
@@ -282,7 +288,7 @@ def _held(chart: Chart, operator: str) -> list[tuple[int, int | None]]:
     return ranges
 
 
-def _common(sets: Sequence[list[tuple[int, int | None]]]) -> list[tuple[int, int | None]]:
+def _common(sets: Sequence[list[Range]]) -> list[Range]:
     """The ranges that lie in all sets of ranges."""
     common, *others = sets
     for ranges in others:
@@ -296,7 +302,7 @@ def _least(one: int | None, other: int | None) -> int | None:
     return min((end for end in (one, other) if end is not None), default=None)
 
 
-def _ends(ranges: Iterable[tuple[int, int | None]], unknown: Unknown) -> Iterator[tuple[int, int]]:
+def _ends(ranges: Iterable[Range], unknown: Unknown) -> Iterator[tuple[int, int]]:
     """The values at the ends of ranges with the neighbours outside, where these are legal."""
     for first, last in ranges:
         if first != unknown.first:
@@ -370,8 +376,8 @@ def _none(unknown: Unknown, differences: Sequence[_Difference]) -> str:
         changes = [run.first for run in failing.chart.runs[1:]]
         left, right = failing.sides(unknown.first)
         more = (
-            f"at {unknown.name} {unknown.first} it is {_short(left)} against {_short(right)}, and "
-            "no larger one meets it"
+            f"at {unknown.name} {unknown.first} it is {decimal_text(left, 6)} against "
+            f"{decimal_text(right, 6)}, and no larger one meets it"
         )
         if changes and failing.condition.operator == "==":
             before = changes[0] - unknown.step
@@ -389,7 +395,3 @@ def _all(unknown: Unknown, differences: Sequence[_Difference]) -> str:
         else f"from {unknown.first} to {unknown.last}"
     )
     return f"every {unknown.name} {reach} meets {told} (proved for all); there is no limit"
-
-
-def _short(number: Number) -> str:
-    return f"{float(number):.6g}"

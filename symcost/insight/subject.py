@@ -43,8 +43,10 @@ ANSWER = 1000
 
 _ATTENTION = (FLASH_ATTENTION, BIASED_FLASH_ATTENTION)
 
-SHARES = ("attention", "rest")
-"""What any cost can be parted into: what a flash-attention kernel holds, and everything else."""
+SHARES = ("attention", "experts", "rest")
+"""What can be asked of any part besides its own: what a flash-attention kernel holds, without the
+projections; the routed experts; and everything but attention."""
+_EXPERTS = ".mlp.experts."
 
 _PEAKS = ("activation_bytes", "resident_bytes")
 """Metrics that do not add up."""
@@ -325,13 +327,20 @@ class Subject:
         """The cost that a figure is of, or the share of it that is attention or is not."""
         *path, metric = name.split(".")
         share = path.pop() if path and path[-1] in SHARES else None
-        cost, _ = cost_named(self.costs, ".".join([*path, metric]))
+        try:
+            cost, _ = cost_named(self.costs, ".".join([*path, metric]))
+        except InputError as error:
+            raise InputError(f"{error}; of every part also {', '.join(SHARES)}") from None
         if share is None:
             return cost, metric
         if metric in _PEAKS:
             raise InputError(f"{name} is a peak, of which attention and the rest are no shares")
-        wanted = share == "attention"
-        return Cost(tuple(e for e in cost.entries if (e.path in self._attention) is wanted)), metric
+        return Cost(tuple(e for e in cost.entries if self._lies_in(share, e.path))), metric
+
+    def _lies_in(self, share: str, path: str) -> bool:
+        if share == "experts":
+            return _EXPERTS in f"{path}."
+        return (path in self._attention) is (share == "attention")
 
 
 SHORT = {"ttft": "prefill", "tpot": "decode"}

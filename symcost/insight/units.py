@@ -94,7 +94,7 @@ class Quantity:
     unit: Dimension
 
 
-def parse_quantity(text: str, what: str = "quantity") -> Quantity:
+def parse_quantity(text: str, what: str = "quantity", wanted: Dimension | None = None) -> Quantity:
     """Read `80GB`, `3.35 TB/s`, `50ms`, `989 TFLOPS` or `80e9`.
 
     Prefixes from k to E are powers of 1000, those from Ki to Ei powers of 1024. FLOPs are work;
@@ -106,6 +106,8 @@ def parse_quantity(text: str, what: str = "quantity") -> Quantity:
         The quantity.
     what : str
         What an error calls it.
+    wanted : Dimension, optional
+        What it has to be; an error shows how that is written.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def parse_quantity(text: str, what: str = "quantity") -> Quantity:
     except ValueError:
         raise InputError(
             f"{what} is {shown}; allowed: a number with or without a unit, such as "
-            f"{', '.join(EXAMPLES.values())}"
+            f"{', '.join(EXAMPLES.values()) if wanted is None else EXAMPLES[wanted]}"
         ) from None
     if number < 0:
         raise InputError(f"{what} is {shown}; allowed: nothing below zero")
@@ -128,7 +130,8 @@ def parse_quantity(text: str, what: str = "quantity") -> Quantity:
         raise InputError(f"{what} is {shown}, in bits; write bytes: 400Gb/s are 50GB/s")
     if sign not in _UNITS:
         raise InputError(
-            f"{what} is {shown}, of unknown unit {sign!r:.{_SHOWN}}; allowed: {_ALLOWED}"
+            f"{what} is {shown}, of unknown unit {sign!r:.{_SHOWN}}; allowed: "
+            f"{_ALLOWED if wanted is None else EXAMPLES[wanted]}"
         )
     unit, factor = _UNITS[sign]
     return Quantity(number * factor, unit)
@@ -142,7 +145,7 @@ def parse_as(text: str, wanted: Dimension, what: str = "quantity") -> Fraction:
     InputError
         It cannot be read, or is of another kind; the message shows one of the right kind.
     """
-    found = parse_quantity(text, what)
+    found = parse_quantity(text, what, wanted)
     if found.unit is not wanted:
         raise InputError(
             f"{what} is {text.strip()[:_SHOWN]}, {found.unit}; "

@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 
 from symcost.errors import DomainError, InputError, UnboundSymbolError
-from symcost.exact import Bindings, Evaluator, Number
+from symcost.exact import Bindings, Evaluator, Number, decimal_text
 from symcost.export.json_tree import decode
 from symcost.figures import exact
 from symcost.insight.changes import (
@@ -222,13 +222,13 @@ class Difference:
         """What stands behind the tables, a line each."""
         told = ", ".join(f"{name} {old} → {new}" for name, (old, new) in self.changed.items())
         yield f"{self.model}: {told or 'nothing is changed'}"
-        if self.parts or self.operators:
+        if self.operators:
             counts = [
                 f"{len({(c.where, c.path) for c in self.operators if c.kind is kind})} {verb}"
                 for kind, verb in _VERBS.items()
             ]
             yield f"operators and weights: {', '.join(counts)}"
-        else:
+        elif not self.parts:
             yield "no formula differs"
         same = [effect for effect in self.effects if not effect.difference]
         if same and len(same) == len(self.effects):
@@ -259,8 +259,13 @@ def _effect(effect: Effect) -> tuple[str, ...]:
         signed(effect.before, sign),
         signed(effect.after, sign),
         f"{'+' * (effect.difference > 0)}{signed(effect.difference, sign)}",
-        "" if effect.ratio is None else f"{float(effect.ratio):.6g}",
+        "" if effect.ratio is None else _ratio(effect),
     )
+
+
+def _ratio(effect: Effect) -> str:
+    told = decimal_text(effect.ratio or 0, 6)
+    return "≈ 1" if told == "1" and effect.difference else told
 
 
 def _modules(title: str, changes: Sequence[Change], show: Callable[[Expr], str]) -> Section:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from symcost.cost import METRICS, Amount, Cost, Unit
+from symcost.exact import decimal_text
 from symcost.figures import exact, unit_of
 
 
@@ -48,4 +49,4 @@ _TIMES = ((1, "s"), (1000, "ms"), (10**6, "µs"), (10**9, "ns"))
 def duration(seconds: Fraction) -> str:
     """Four significant digits of a time: 13.71 ms."""
     factor, unit = next((t for t in _TIMES if seconds * t[0] >= 1), _TIMES[-1])
-    return f"{float(seconds * factor):.4g} {unit}" if seconds < 10_000 else human(seconds, "s")
+    return f"{decimal_text(seconds * factor)} {unit}"

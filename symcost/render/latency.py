@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from symcost.errors import DomainError
+from symcost.exact import decimal_text
 from symcost.figures import exact
+from symcost.insight.collectives import AllReduce
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.latency import Latency, Line, Need, Rooflines, needed
 from symcost.insight.roofline import AT_BEST, Efficiency, Granularity, Resource, Timing
@@ -141,7 +143,7 @@ def latency_note(answer: Answer) -> str:
         f"on {answer.device.name} in {answer.number_type}, at 100 % of peaks: first token after "
         f"{duration(found.ttft.seconds)} ({_bound(found.ttft)}), "
         f"{duration(found.tpot.seconds)} per token ({_bound(found.tpot)}), "
-        f"{float(found.requests_per_second):.4g} requests per second{fits}"
+        f"{decimal_text(found.requests_per_second)} requests per second{fits}"
     )
 
 
@@ -159,9 +161,8 @@ def latency_sections(
     """
     if lines:
         yield from map(_lines, answers)
-    needs = [(answer, need) for answer in answers for need in answer.needs]
-    if needs:
-        yield _needed(needs)
+    if any(answer.needs for answer in answers):
+        yield _needed(answers)
     yield _answers(f"Answers with efficiency {efficiency}" if best else "Answers at best", answers)
     if best:
         yield _answers("Answers at best", best)
@@ -179,7 +180,7 @@ def _lines(answer: Answer) -> Section:
     title = (
         f"{device.name}, batch {answer.asked.batch}: {peak} in {answer.number_type}, "
         f"{human(device.memory_bandwidth, 'B/s')}, ridge at "
-        f"{float(device.ridge(answer.number_type)):.4g} FLOPs/byte"
+        f"{decimal_text(device.ridge(answer.number_type))} FLOPs/byte"
     )
     engines = [r for r in Resource if any(line.timing.busy.get(r) for line in answer.asked.lines)]
     columns = ("", "FLOPs", "moved", "FLOPs/byte", *engines, "time", "bound by")
@@ -192,7 +193,7 @@ def _line(line: Line, engines: Sequence[Resource]) -> tuple[str, ...]:
         "  " * (len(line.name) - 1) + line.name[-1],
         human(line.flops),
         human(line.bytes_moved, "B"),
-        f"{float(line.intensity):.4g}",
+        decimal_text(line.intensity),
         *(duration(timing.busy[engine]) for engine in engines),
         duration(timing.seconds),
         _bound(timing),
@@ -223,28 +224,30 @@ def _row(answer: Answer, found: Latency) -> tuple[str, ...]:
         f"{duration(found.ttft.seconds)}, {_bound(found.ttft)}",
         f"{duration(found.tpot.seconds)}, {_bound(found.tpot)}",
         duration(found.request),
-        f"{float(found.requests_per_second):.4g}",
+        decimal_text(found.requests_per_second),
         f"{int(found.requests_per_second * DAY):,}",
         f"{int(found.most_requests_per_second * DAY):,}",
     )
 
 
-def _needed(needs: Sequence[tuple[Answer, Need]]) -> Section:
+def _needed(answers: Sequence[Answer]) -> Section:
+    """What each engine needs, and by what factor all have to grow together as things run."""
     rows = []
-    for answer, need in needs:
-        peak = _peak(answer, need.resource)
-        rows.append(
-            (
-                answer.device.name,
-                f"{need.target.upper()} {duration(need.seconds)}",
-                need.resource.value,
-                human(need.rate, _UNITS[need.resource]),
-                "–" if peak is None else human(peak, _UNITS[need.resource]),
-                "–" if peak is None else f"{float(100 * need.rate / peak):.4g} %",
-            )
-        )
+    for answer in answers:
+        for target in dict.fromkeys(need.target for need in answer.needs):
+            needs = [need for need in answer.needs if need.target == target]
+            seconds, name = needs[0].seconds, answer.device.name
+            told = f"{target.upper()} {duration(seconds)}"
+            for need in needs:
+                unit, peak = _UNITS[need.resource], _peak(answer, need.resource)
+                has = "–" if peak is None else human(peak, unit)
+                share = "–" if peak is None else f"{decimal_text(100 * need.rate / peak)} %"
+                rows.append((name, told, need.resource.value, human(need.rate, unit), has, share))
+            took = getattr(answer.asked, target).seconds
+            factor = f"{decimal_text(took / seconds)} times"
+            rows.append((name, told, "all together", factor, f"takes {duration(took)}", ""))
     columns = ("device", "target", "engine", "needs", "has", "share")
-    return Section("What targets need", columns, rows, 3)
+    return Section("What targets need: of each engine, as if it alone bound", columns, rows, 3)
 
 
 def _peak(answer: Answer, resource: Resource) -> Fraction | None:
@@ -258,9 +261,20 @@ def _peak(answer: Answer, resource: Resource) -> Fraction | None:
 
 
 def latency_summary(
-    answers: Sequence[Answer], granularity: Granularity, *, pages: bool
+    answers: Sequence[Answer],
+    granularity: Granularity,
+    all_reduce: AllReduce,
+    *,
+    pages: bool,
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """The convention, and what does not fit or is not stated."""
+    """The convention, and what does not fit, is not stated or not shown.
+
+    Parameters
+    ----------
+    left_out : mapping of str to str
+        Devices that are not shown, and why.
+    """
     if granularity is Granularity.STAGE:
         told = "each stage as a whole takes as long as its slowest engine (maximum of sums)"
     else:
@@ -269,8 +283,15 @@ def latency_summary(
     what = "pages" if pages else "requests"
     yield (
         f"a request is a prefill and all steps; {what} per second and per day where one batch "
-        "follows the other; at most, per day: prefills beside steps, no engine ever waits"
+        "follows the other; at most, per day, whatever the batch and the schedule"
     )
+    if any(line.timing.busy.get(Resource.LINK) for a in answers for line in a.asked.lines):
+        yield (
+            f"links carry {all_reduce.told} all-reduces, and a row for each token and chosen "
+            "expert; other algorithms may send less"
+        )
+    for name, reason in left_out.items():
+        yield f"{name} is not shown: it states {reason}"
     for answer in answers:
         name = answer.device.name
         if answer.fits is None:

@@ -42,4 +42,10 @@ def table_lines(section: Section) -> Iterator[str]:
     yield "| " + " | ".join(section.columns) + " |"
     yield "| " + " | ".join(aligned) + " |"
     for row in section.rows:
-        yield "| " + " | ".join(row) + " |"
+        yield "| " + " | ".join(map(_indented, row)) + " |"
+
+
+def _indented(cell: str) -> str:
+    """A cell whose leading spaces Markdown does not drop."""
+    text = cell.lstrip()
+    return "&nbsp;" * 2 * (len(cell) - len(text)) + text

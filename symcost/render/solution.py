@@ -9,8 +9,8 @@ from typing import Any
 
 import sympy as sp
 
-from symcost.cost import as_rational
-from symcost.exact import Bindings, Number
+from symcost.cost import as_rational, simplest
+from symcost.exact import Bindings, Number, decimal_text
 from symcost.figures import exact
 from symcost.insight.grids import GridSolution
 from symcost.insight.solving import Boundary, ClosedForm, Solution
@@ -29,6 +29,10 @@ def solution_object(solution: Solution | GridSolution) -> dict[str, Any]:
         "symbol": solution.unknown.symbol.name,
         "ranges": [list(ends) for ends in solution.ranges],
         "boundaries": [_boundary(boundary) for boundary in solution.boundaries],
+        "alone": {
+            condition: [list(ends) for ends in ranges]
+            for condition, ranges in solution.alone.items()
+        },
         "proof": {"ranges": solution.proved, "values": solution.computed},
     }
 
@@ -114,6 +118,10 @@ def solution_summary(solution: Solution | GridSolution) -> Iterator[str]:
         yield "every crop grid that the model makes was tried"
         return
     yield from _formulas(solution.unknown.name, solution.boundaries, solution.bindings)
+    if len(solution.alone) > 1:
+        for condition, alone in solution.alone.items():
+            told = ", ".join(map(_range, alone))
+            yield f"{condition} alone: {told}"
     ranges = f"{solution.proved} ranges" if solution.proved != 1 else "1 range"
     values = f"{solution.computed} values" if solution.computed != 1 else "1 value"
     yield (
@@ -147,7 +155,7 @@ def _ends(title: str, name: str, boundaries: Sequence[Boundary]) -> Section:
 
 def _digits(number: Number) -> str:
     """A whole number with all its digits, a fraction with some."""
-    return f"{float(number):.9g}" if isinstance(number, Fraction) else f"{number:,}"
+    return decimal_text(number, 9) if isinstance(number, Fraction) else f"{number:,}"
 
 
 def _formulas(name: str, boundaries: Sequence[Boundary], bindings: Bindings) -> Iterator[str]:
@@ -168,22 +176,20 @@ def _root(closed: ClosedForm, bindings: Bindings) -> str:
     sizes = with_sizes(closed, bindings, " = ", text)
     if len(coefficients) == 2:
         constant, slope = coefficients
-        return f"({text(-constant)}) / ({text(slope)}) = {root:.9g}{sizes}"
+        return f"({text(-constant)}) / ({text(slope)}) = {root}{sizes}"
     c, b, a = map(text, coefficients)
     sign = "+" if closed.upper else "-"
-    return (
-        f"(-b {sign} sqrt(b^2 - 4 a c)) / (2 a) = {root:.9g} with a = {a}, b = {b}, c = {c}{sizes}"
-    )
+    return f"(-b {sign} sqrt(b^2 - 4 a c)) / (2 a) = {root} with a = {a}, b = {b}, c = {c}{sizes}"
 
 
-def root_of(closed: ClosedForm) -> float:
+def root_of(closed: ClosedForm, digits: int = 9) -> str:
     """The root of a closed form, rounded."""
     c, b, *square = map(as_rational, closed.numbers)
     if not square:
-        return float(-c / b)
+        return decimal_text(simplest(-c / b), digits)
     (a,) = square
     root = sp.sqrt(b * b - 4 * a * c)
-    return float((-b + root if closed.upper else -b - root) / (2 * a))
+    return str(sp.N((-b + root if closed.upper else -b - root) / (2 * a), digits))
 
 
 def whole_coefficients(closed: ClosedForm) -> list[Expr]:

@@ -97,7 +97,7 @@ def test_a_formula_that_was_another_is_found(tmp_path):
     ("arguments", "told"),
     [
         ((), "give what to compare with"),
-        (("--change", "batch=2", "--from", str(STORED)), "give what to compare with"),
+        (("--change", "batch=2", "--from", str(STORED)), "--from excludes --change"),
         (("--change", "speed=2"), "change is 'speed=2'; allowed: NAME=VALUE for reference"),
         (("--change", "batch"), "change is 'batch'"),
         (("--change", "batch=two"), "change batch is 'two'; allowed: an integer"),

@@ -93,7 +93,7 @@ def test_one_device_is_reported_as_it_was(report, run):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--parallel", "many"), "parallel is 'many'; allowed: NAME=DEVICES, each name once, for "),
+        (("--parallel", "many"), "parallel is 'many'; allowed: NAME=DEVICES for "),
         (("--parallel", "tensor=11"), "parallel tensor is 11; allowed: at most the 10 attention"),
         (("--parallel", "expert=2"), "parallel expert is 2; allowed: what divides data=1, whose"),
         (("--parallel", "data=2", "--backward"), "a backward pass is stated for one device only"),

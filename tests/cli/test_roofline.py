@@ -108,6 +108,55 @@ def test_a_device_that_is_too_small(tmp_path):
     assert "tiny: its memory does not hold one sequence" in done.stdout
 
 
+def test_by_kernel_targets_tell_what_all_engines_have_to_grow_by():
+    arguments = ("--device", "H100-SXM", "--execution", "fused", "--granularity", "kernel")
+    done = run("roofline", "deepseek-ocr", *arguments, "--target-ttft", "7ms")
+    found = found_for(*arguments)
+    took = Fraction(found["devices"][0]["asked"]["ttft"]["seconds"])
+    assert f"{float(took / Fraction(7, 1000)):.4g} times" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--target-ttft", "1e-400s"],
+        ["--batch", "9" * 400],
+        ["--new-tokens", "9" * 400],
+        ["--context-len", "9" * 400],
+    ],
+)
+def test_numbers_beyond_floats(arguments):
+    done = run("roofline", "deepseek-ocr", "--device", "H100-SXM", *arguments)
+    assert done.returncode == 0
+    assert "e+" in done.stdout
+
+
+def test_devices_that_lack_what_is_asked_for_are_told(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        "\ufeff[lonely]\nmatrix = { bf16 = '9 TFLOPS' }\nmemory = '9 GB'\n"
+        "memory_bandwidth = '1 TB/s'\n",
+        encoding="utf-8",
+    )
+    done = run("roofline", "deepseek-ocr", "--devices", str(file), "--parallel", "tensor=2")
+    assert done.returncode == 0
+    assert "lonely is not shown: it states no link" in done.stdout
+    done = run("roofline", "deepseek-ocr", "--type", "fp8")
+    assert "A100-40GB is not shown: it states no peak for fp8" in done.stdout
+    done = run(
+        "roofline",
+        "deepseek-ocr",
+        "--devices",
+        str(file),
+        "--device",
+        "lonely",
+        "--parallel",
+        "tensor=2",
+    )
+    assert done.returncode == 2
+    assert "device lonely states no link_bandwidth" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

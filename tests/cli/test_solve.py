@@ -85,6 +85,68 @@ def test_a_side_in_steps_of_64():
     assert "ceiling" in boundary["no_closed_form"]
 
 
+def test_a_side_from_which_on_tokens_choose_every_expert():
+    """The first sides have fewer tokens than that, and no crops."""
+    found = solved("ttft <= 100ms", "--for", "base_size", "--mode", "base", "--device", "A100-40GB")
+    assert found["ranges"] == [[64, 3136]]
+
+
+def test_what_is_given_does_not_follow():
+    limit = ("prefill.flops <= 8 TFLOPs", "--for", "base_size")
+    fixed = solved(*limit, "--context-len", "2000")
+    assert fixed["ranges"] == [[64, 1600]]
+    for side, holds in ((1600, True), (1664, False)):
+        asked = ("--base-size", str(side), "--crop-grid", "2x3", "--context-len", "2000")
+        report = run("report", "deepseek-ocr", *asked, "--lm-head", "last", "--format", "json")
+        flops = json.loads(report.stdout)["stages"]["prefill"]["flops"]
+        assert (flops <= 8 * 10**12) is holds
+    growing = solved("decode.bytes_moved <= 2TB", "--for", "context_len")
+    assert growing["ranges"] == [[903, 13358]]
+    kept = run(
+        "solve",
+        "deepseek-ocr",
+        "decode.bytes_moved <= 2TB",
+        "--for",
+        "context_len",
+        "--cached",
+        "924",
+    )
+    assert "does not depend on context_len" in kept.stderr
+
+
+def test_another_mode_has_the_same_options():
+    found = solved(
+        "prefill.flops <= large:prefill.flops", "--for", "crops", "--context-len", "5000"
+    )
+    by_count = {grid["crops"]: grid for grid in found["grids"]}
+    assert by_count[0]["holds"]
+    large = run(
+        "report",
+        "deepseek-ocr",
+        "--mode",
+        "large",
+        "--context-len",
+        "5000",
+        "--lm-head",
+        "last",
+        "--format",
+        "json",
+    )
+    flops = json.loads(large.stdout)["stages"]["prefill"]["flops"]
+    assert by_count[0]["conditions"][0]["right"] == flops
+    # Grids whose tokens do not fit into the context are not asked about.
+    short = solved("prefill.flops <= 3 TFLOPs", "--for", "crops", "--context-len", "950")
+    assert [3, 3] not in [shape for grid in short["grids"] for shape in grid["crop_grids"]]
+
+
+def test_the_context_from_which_attention_outweighs_the_experts():
+    experts = "prefill.decoder.attention.flops >= prefill.decoder.experts.flops"
+    found = solved(experts, "--for", "context_len")
+    (boundary,) = found["boundaries"]
+    assert boundary["left"][0] >= boundary["right"][0]
+    assert boundary["left"][1] < boundary["right"][1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -92,7 +154,16 @@ def test_a_side_in_steps_of_64():
         (["--device", "A100"], "device is 'A100'.* A100-40GB"),
         (["generation.resident_bytes <= 40Gb"], "in bits; write bytes"),
         (["generation.resident_bytes <= 4GB"], "no batch meets .* no larger one meets it"),
-        (["vision.weight_bytes <= 4GB"], "every batch of at least 1 meets .* there is no limit"),
+        (["vision.weight_bytes <= 4GB"], "does not depend on batch; ask for another size"),
+        (["decode.bytes_read >= 1GB"], "every batch of at least 1 meets .* there is no limit"),
+        (["ttft <= 1s", "--device", "L4", "--device", "H20"], "--device is given more than once"),
+        (["vision.flops <= 3TFLOPs", "--batch", "5"], "--for batch excludes --batch"),
+        (["prefill.attention.resident_bytes <= 3GB"], "is a peak, of which attention"),
+        (["prefill.decoder.foo.flops <= 3"], "no parts; of every part also attention, experts"),
+        (
+            ["vision.flops <= 1PFLOPs", "--for", "base_size", "--context-len", "100", "--no-image"],
+            "base_size is of an image",
+        ),
         (["vision.flops <= 3TFLOPs", "--for", "pages"], "for is 'pages'; allowed: batch, context"),
         (["vision.flops <= 3TFLOPs", "--for", "base_size", "--no-image"], "the workload has none"),
         (["vision.flops <= large:vision.flops", "--no-image"], "there is no page"),

@@ -15,6 +15,7 @@ from symcost.cli import main as program
 from symcost.cost import METRICS
 from symcost.exact import Evaluator
 from symcost.export.json_tree import decode
+from symcost.errors import InputError
 from symcost.files import write_all
 from symcost.models import load
 from symcost.models.deepseek_ocr.routing import Routing
@@ -200,6 +201,12 @@ def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         "a.txt": "old",
         "b.txt": "old",
     }
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_device_is_told_in_a_line():
+    with pytest.raises(InputError, match=r"/dev/full cannot be written: .*No space"):
+        write_all({Path("/dev/full"): "text" * 10_000})
 
 
 # The wheel.

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 import symcost
-from symcost.cost import MACS, VECTOR_FLOPS, Traffic
+from symcost.cost import MACS, VECTOR_FLOPS, Cost, Entry, Traffic
 from symcost.errors import DomainError, InputError
 from symcost.insight.collectives import AllReduce, all_sent_bytes
 from symcost.insight.devices import Device, device_named, known_devices
@@ -66,21 +66,68 @@ def test_a_stage_takes_as_long_as_its_slowest_engine(ideal, batch):
     assert found.tpot.seconds * STEPS == slowest(costs.stages["decode"])
     assert found.request == found.ttft.seconds + STEPS * found.tpot.seconds
     assert found.requests_per_second == batch / found.request
-    assert found.most_requests_per_second == batch / slowest(costs.generation)
     assert found.resident == costs.generation.resident_bytes
 
 
+def test_no_batch_and_no_schedule_does_more(ideal):
+    """What one more sequence adds to a batch that reads every expert already."""
+    more, many = (costs_of(builder("ideal"), workload(b)).generation for b in (901, 900))
+    added = {r: int(more[r].amount) - int(many[r].amount) for r in more}
+    traffic = sum(amount for r, amount in added.items() if isinstance(r, Traffic))
+    took = max(
+        Fraction(2 * added[MACS], PEAK),
+        Fraction(added[VECTOR_FLOPS], VECTOR),
+        Fraction(traffic, BANDWIDTH),
+    )
+    for batch in (1, 9, 400, 10**6):
+        found = ideal.at(A100, batch)
+        assert found.most_requests_per_second == 1 / took
+        assert found.requests_per_second < found.most_requests_per_second
+
+
+def test_a_request_goes_on_from_its_own_prefill():
+    elsewhere = Rooflines(Subject.of("deepseek-ocr", "batch", new_tokens=STEPS, cached=0))
+    one, other = elsewhere.at(A100, 8), rooflines().at(A100, 8)
+    assert one.tpot.seconds < other.tpot.seconds
+    assert one.request == other.request
+    assert one.most_requests_per_second == other.most_requests_per_second
+
+
 def test_kernels_one_after_the_other():
-    """Under eager execution every operator is a kernel."""
+    """Under eager execution every operator is a kernel, once for each view that it runs on."""
     costs = costs_of(builder("eager"), workload(3))
     found = rooflines("eager", Granularity.KERNEL).at(A100, 3)
-    for stage in ("prefill", "decode"):
-        cost = costs.stages[stage]
-        entries = {}
-        for entry in cost.entries:
-            entries.setdefault(entry.path, []).append(entry)
-        kernels = (replace(cost, entries=tuple(own), parts={}) for own in entries.values())
-        assert found.line(stage).timing.seconds == sum(slowest(kernel) for kernel in kernels)
+    alone = Workload.from_options(mode="base").views
+    model = builder("eager")(alone)
+    model.start_vision(3)
+    whole = model.get_forward_cost()
+
+    def kernels(cost):
+        for path in cost.paths:
+            share = cost.at(path)
+            yield replace(share, entries=tuple(e for e in share.entries if e.path == path))
+
+    decode = costs.stages["decode"]
+    assert found.line("decode").timing.seconds == sum(map(slowest, kernels(decode)))
+    # The tiles of a page are what is beside its global view; both run the same operators.
+    vision = costs.stages["vision"]
+    seconds = Fraction()
+    for kernel in kernels(vision):
+        view = whole.at(kernel.entries[0].path)
+        view = replace(
+            view, entries=tuple(e for e in view.entries if e.path == kernel.entries[0].path)
+        )
+        seconds += slowest(view) + slowest(less(kernel, view))
+    assert found.line("vision").timing.seconds == seconds
+
+
+def less(cost, other):
+    """What a cost has beside another one."""
+    left = {}
+    for sign, entries in ((1, cost.entries), (-1, other.entries)):
+        for entry in entries:
+            left[entry.resource] = left.get(entry.resource, 0) + sign * entry.amount
+    return Cost(tuple(Entry("tiles", resource, amount) for resource, amount in left.items()))
 
 
 def test_one_kernel_for_each_graph_where_everything_is_fused():

@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from symcost.cost import METRICS, Cost, as_rational
+from symcost.exact import Bindings
 from symcost.execution import Execution
 from symcost.insight.subject import ANSWER
 from symcost.layers.catalogue import GENERAL_LAYERS
@@ -18,16 +19,17 @@ from symcost.models.deepseek_ocr.config import published
 from symcost.models.deepseek_ocr.geometry import MODES, TILE_SIZE, Views, views_of_page
 from symcost.models.deepseek_ocr.reference import REFERENCES, VENDOR_PATHS
 from symcost.models.deepseek_ocr.vision import PARTS
+from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import (
     DEFAULT_PAGE,
     Workload,
     stage_costs,
+    symbolic_stages,
 )
 from symcost.operators import OPERATORS
 from symcost.render.document import answers, evidence
 from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
 from symcost.render.document.example import (
-    ByStage,
     example_reports,
     page_facts,
     peaks,
@@ -121,9 +123,10 @@ def context(
         "limits": answers.limits(model),
         "exchanges": answers.exchanges(model),
         "spread": answers.spread_rows(model),
-        "growing": _growing(stages, by_stage),
+        "growing": _growing(model, bindings),
         "spread_on": answers.SPREAD_ON,
-        "masked": answers.masked_share(model),
+        "masked": answers.attention_share(model) / 2,
+        "attention_share": answers.attention_share(model, context_len=4096, part="decoder."),
         "experts": expert_rows(config.decoder, found_bytes["routing"]),
         "shares": shares(example[Execution.EAGER].stages["prefill"]),
         **proofs,
@@ -140,8 +143,9 @@ def _parameters(stages: Stages) -> dict[str, int]:
     return {name: int(as_rational(cost.weight_bytes) / w_w) for name, cost in parts.items()}
 
 
-def _growing(stages: Stages, by_stage: ByStage) -> list[str]:
+def _growing(model: str, bindings: Bindings) -> list[str]:
     """How the stages' FLOPs and the traffic of a step grow with each size, a sentence each."""
+    stages = symbolic_stages(load(model, widths=Widths.SYMBOLIC))
     figures = [("vision", "flops"), ("prefill", "flops"), ("decode", "bytes_read")]
     return [
         sentence
@@ -149,7 +153,7 @@ def _growing(stages: Stages, by_stage: ByStage) -> list[str]:
         for sentence in growth_sentences(
             f"`{stage}.{metric}`",
             as_rational(stages[stage].figure(metric)),
-            by_stage[stage],
+            bindings,
             show=math,
         )
     ]

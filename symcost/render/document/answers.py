@@ -100,14 +100,14 @@ def convention_rows(model: str) -> list[ConventionRow]:
     return [*rows, ConventionRow(Execution.FUSED.value, Granularity.KERNEL.value, share, stated)]
 
 
-def masked_share(model: str) -> float:
-    """The percentage of the page's prefill that a kernel without masked scores leaves out."""
-    subject = Subject.of(model, "batch")
+def attention_share(model: str, part: str = "", **sizes: Any) -> float:
+    """The percentage of a prefill, or of a part of it, that attention of the decoder is."""
+    subject = Subject.of(model, "batch", **sizes)
     point = Evaluator({**subject.bindings, B: 1})
     attention, whole = (
-        point(subject.figure(f"prefill.{name}flops")[0]) for name in ("decoder.attention.", "")
+        point(subject.figure(f"prefill.{name}flops")[0]) for name in ("decoder.attention.", part)
     )
-    return float(50 * Fraction(attention) / whole)
+    return float(100 * Fraction(attention) / whole)
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def _formula(boundary: Boundary) -> str:
     if not isinstance(closed, ClosedForm):
         return f"none: {closed}"
     coefficients = whole_coefficients(closed)
-    root = f"{root_of(closed):.2f}"
+    root = root_of(closed, 7)
     if len(coefficients) == 2:
         constant, slope = coefficients
         return rf"$\frac{{{latex(-constant)}}}{{{latex(slope)}}} \approx {root}$"
