@@ -13,9 +13,9 @@ import pytest
 
 from symcost.cli import main as program
 from symcost.cost import METRICS
+from symcost.errors import InputError
 from symcost.exact import Evaluator
 from symcost.export.json_tree import decode
-from symcost.errors import InputError
 from symcost.files import write_all
 from symcost.models import load
 from symcost.models.deepseek_ocr.routing import Routing

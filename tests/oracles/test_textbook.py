@@ -10,7 +10,7 @@ import pytest
 
 from symcost.cost import VECTOR_FLOPS
 from symcost.exact import evaluate
-from symcost.execution import work
+from symcost.execution import Execution, work
 from symcost.models import load
 from symcost.models.deepseek_ocr.geometry import Views
 from symcost.models.deepseek_ocr.widths import Widths
@@ -149,7 +149,7 @@ def vector_flops_by_stage() -> dict[str, int]:
         stage: sum(
             evaluate(entry.amount, points[stage])
             for graph in graphs.values()
-            for entry in work(graph)
+            for entry in work(graph, Execution.EAGER)
             if entry.resource == VECTOR_FLOPS
         )
         for stage, graphs in stage_graphs().items()
