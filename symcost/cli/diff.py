@@ -70,7 +70,8 @@ _NAMES = (*_MODEL, *_COUNTS, *_TEXTS)
 
 def _changed(before: Request, changes: list[str]) -> tuple[Request, dict[str, tuple[str, str]]]:
     """A request with changes, and what each of them was and is."""
-    after, told = before, dict[str, tuple[str, str]]()
+    after = before
+    told: dict[str, tuple[str, str]] = {}
     for change in changes:
         name, _, text = change.partition("=")
         if name not in _NAMES or not text:

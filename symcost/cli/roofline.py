@@ -73,7 +73,8 @@ def roofline(
         rooflines = Rooflines(request.subject("batch", all_reduce), granularity)
     batch = request.workload().batch
 
-    table, left_out = known_devices(devices), dict[str, str]()
+    table = known_devices(devices)
+    left_out: dict[str, str] = {}
     if not device:
         left_out = {
             name: f"no peak for {number_type}"
