@@ -94,11 +94,29 @@ def scientific(text: str) -> Fraction:
 def decimal_text(number: Number, digits: int = 4) -> str:
     """A number with so many significant digits, however large or small it is."""
     try:
-        return f"{float(number):.{digits}g}"
+        near = float(number)
     except OverflowError:
-        ratio = Fraction(number)
-        with localcontext(prec=digits + 2):
-            return f"{Decimal(ratio.numerator) / ratio.denominator:.{digits - 1}e}"
+        near = math.inf
+    if math.isfinite(near) and (near or not number):
+        return f"{near:.{digits}g}"
+    ratio = Fraction(number)
+    with localcontext(prec=digits + 2):
+        return f"{Decimal(ratio.numerator) / ratio.denominator:.{digits - 1}e}"
+
+
+def fraction_text(number: Number) -> str:
+    """A number with all its digits, or as p/q where these do not end."""
+    ratio = Fraction(number)
+    places = next((n for n in range(_PLACES) if 10**n % ratio.denominator == 0), None)
+    if places is None:
+        return str(ratio)
+    digits = f"{abs(ratio.numerator) * 10**places // ratio.denominator:0{places + 1}d}"
+    sign = "-" if ratio < 0 else ""
+    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+
+
+_PLACES = 21
+"""Places behind the point that a number may have."""
 
 
 class Evaluator:

@@ -74,19 +74,26 @@ class Request:
             "parallel": self.parallel,
         }
 
+    def _sizes(self, opened: str, unknown: str | None) -> dict[str, Any]:
+        """The sizes of the workload, with something else for what is open or follows that."""
+        w: dict[str, Any] = self.workload().as_dict()
+        of_views = opened in {CROPS, "base_size", "tile_size"}
+        if opened == CROPS:
+            w |= {"crop_grid": unknown and unknown * 2, "crops": unknown}
+        elif opened:
+            w[opened] = unknown
+        if of_views:
+            w |= {"image_tokens": unknown, "vision_tokens": unknown}
+        follows = of_views and self.sizes["context_len"] is None
+        if follows:
+            w["context_len"] = unknown
+        if (follows or opened == "context_len") and self.sizes["cached"] is None:
+            w["cached"] = unknown
+        return w
+
     def title(self, opened: str = "") -> str:
         """What is asked about, in a line or two, with a question mark for what is open."""
-        w: dict[str, Any] = self.workload().as_dict()
-        if opened == CROPS:
-            w |= {"crop_grid": "??", "crops": 1}
-        elif opened:
-            w[opened] = "?"
-        if opened in {CROPS, "base_size", "tile_size"}:
-            w["image_tokens"] = "?"
-        if w["image_tokens"] == "?" and self.sizes["context_len"] is None:
-            w["context_len"] = "?"
-        if w["context_len"] == "?" and self.sizes["cached"] is None:
-            w["cached"] = "?"
+        w = self._sizes(opened, "?")
         head = "the last token" if self.lm_head is given.Head.LAST else "all tokens"
         assumed = [self.reference, str(self.executions), f"head on {head}"]
         if self.widths != Widths():
@@ -98,9 +105,8 @@ class Request:
         how = f"{self.model} ({', '.join(assumed)})"
         return asked(how, w, self.parallel) + lengths(w)
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """What is asked about, as JSON shows it."""
+    def told(self, opened: str = "") -> dict[str, Any]:
+        """What is asked about, as JSON shows it; what is open is null."""
         return {
             "model": self.model,
             "reference": self.reference,
@@ -110,7 +116,7 @@ class Request:
             "experts": str(self.routing),
             "parallel": str(self.parallel),
             "config": None if self.config is None else asdict(self.config),
-            "workload": self.workload().as_dict(),
+            "workload": self._sizes(opened, None),
         }
 
 

@@ -96,7 +96,7 @@ def roofline(
     title = request.title()
     if show is Format.JSON:
         found = {
-            **request.told,
+            **request.told(),
             "granularity": granularity.value,
             "efficiency": str(shares),
             "all_reduce": all_reduce.value,

@@ -54,7 +54,7 @@ def sensitivity(
         point = workload.bindings | widths.bindings | {T: workload.new_tokens}
         asked = {name: formula_of(costs, name) for name in dict.fromkeys(figures or FIGURES)}
         result = SensitivityReport(
-            request.told,
+            request.told(),
             tuple(FigureSensitivity.of(name, formula, point) for name, formula in asked.items()),
         )
     if show is Format.JSON:

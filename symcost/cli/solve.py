@@ -21,12 +21,16 @@ from symcost.cli.request import Request, with_request
 from symcost.errors import InputError
 from symcost.execution import Execution
 from symcost.insight.collectives import AllReduce
-from symcost.insight.conditions import solve_conditions
+from symcost.insight.conditions import memory_condition, solve_conditions
 from symcost.insight.devices import DEFAULT_TYPE, device_named
 from symcost.insight.roofline import Efficiency, rates
+from symcost.insight.solving import Condition
 from symcost.insight.subject import ANSWER, CROPS, SIZES
 from symcost.render.sections import sections_markdown
 from symcost.render.solution import solution_object, solution_sections, solution_summary
+
+_ASKED_BY = {CROPS: ("crop_grid",), "context_len": ("context_len", "prompt_tokens")}
+"""Options that say what is asked for, where they have other names."""
 
 
 @with_request(execution=Execution.IDEAL.value, lm_head=given.Head.LAST, new_tokens=ANSWER)
@@ -59,24 +63,27 @@ def solve(
     """Exactly which batches, lengths, sides or crops meet conditions, with the limit's formula."""
     if opened not in (*SIZES, CROPS):
         raise InputError(f"for is {opened!r}; allowed: {', '.join((*SIZES, CROPS))}")
-    if request.sizes.get(opened) not in (None, ANSWER):
-        option = f"--{opened.replace('_', '-')}"
-        raise InputError(f"--for {opened} excludes {option}; it is what is asked for")
+    for name in _ASKED_BY.get(opened, (opened,)):
+        value = request.sizes[name]
+        if value is not None and (name, value) != ("new_tokens", ANSWER):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"--for {opened} excludes {option}; it is what is asked for")
     if len(device or ()) > 1:
         raise InputError("--device is given more than once; solve answers for one device")
     texts, shares = list(condition or ()), Efficiency.parse(efficiency)
     chosen = device_named(device[0], devices) if device else None
     rate = None if chosen is None else rates(chosen, number_type, shares)
-    if chosen is not None:
-        texts = texts or [f"generation.resident_bytes <= {chosen.memory / 10**9}GB"]
-    if not texts:
+    if not texts and chosen is None:
         raise InputError(
             "nothing to solve; give a condition, such as 'generation.resident_bytes <= 80GB', or "
             "a device, such as --device H100-SXM"
         )
     with formulas_status():
         subject = request.subject(opened, all_reduce)
-        solution = solve_conditions(subject, texts, rate)
+        conditions: list[str | Condition] = [*texts]
+        if chosen is not None and not texts:
+            conditions = [memory_condition(subject, chosen)]
+        solution = solve_conditions(subject, conditions, rate)
     sections, summary = list(solution_sections(solution)), list(solution_summary(solution))
     if chosen is not None:
         if chosen.vector is None:
@@ -85,12 +92,12 @@ def solve(
     title = request.title(opened)
     if show is Format.JSON:
         asked = {
-            **request.told,
+            **request.told(opened),
             "device": None if chosen is None else chosen.name,
             "type": number_type,
             "efficiency": str(shares),
             "all_reduce": all_reduce.value,
-            "conditions": texts,
+            "conditions": [c if isinstance(c, str) else c.text for c in conditions],
         }
         found = {**asked, **solution_object(solution)}
         emit(json.dumps(found, indent=1) + "\n", output)

@@ -32,8 +32,8 @@ _UNEVALUATED: dict[str, Callable[..., Expr]] = {
 }
 
 
-_MOST_EXPONENT = 64
-"""The largest exponent that is a number."""
+_MOST_DEGREE = 64
+"""The highest degree of a power."""
 
 
 def encode(formula: Expr) -> Any:
@@ -78,6 +78,19 @@ def decode(value: Any) -> Expr:
     if len(operands) not in counts:
         raise DomainError(f"operator {name!r} cannot have {len(operands)} operands")
     decoded = [decode(operand) for operand in operands]
-    if name == "^" and decoded[1].is_number and abs(decoded[1]) > _MOST_EXPONENT:
-        raise DomainError(f"{value!r} has an exponent beyond {_MOST_EXPONENT}")
+    if name == "^" and decoded[1].is_number:
+        degree = abs(decoded[1]) * max(1, _degree(decoded[0]))
+        if degree > _MOST_DEGREE:
+            raise DomainError(f"a power in a formula is of a degree beyond {_MOST_DEGREE}")
     return _UNEVALUATED.get(name, kind)(*decoded)
+
+
+def _degree(formula: Expr) -> Any:
+    """A degree that a formula does not exceed in all of its symbols together."""
+    base, exponent = formula.as_base_exp()
+    if base != formula and exponent.is_number:
+        return abs(exponent) * max(1, _degree(base))
+    if not formula.args:
+        return int(formula.is_Symbol)
+    degrees = [_degree(part) for part in formula.args]
+    return sum(degrees) if isinstance(formula, sp.Mul) else max(degrees)

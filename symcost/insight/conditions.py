@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from symcost.cost import as_rational
 from symcost.errors import InputError
+from symcost.exact import decimal_text
+from symcost.insight.devices import Device
 from symcost.insight.grids import GRIDS, GridSolution, solve_grids
 from symcost.insight.roofline import Rates
 from symcost.insight.solving import HOLDS, Condition, Solution, solve
@@ -55,15 +57,25 @@ def parse_condition(text: str, subject: Subject, rate: Rates | None = None) -> C
     return Condition(f"{name} {operator} {other}", left, operator, right)
 
 
+def memory_condition(subject: Subject, device: Device) -> Condition:
+    """That a device's memory holds what is resident."""
+    gigabytes = device.memory / 10**9
+    told = f"{gigabytes}GB" if gigabytes.denominator == 1 else f"{decimal_text(device.memory, 12)}B"
+    resident, _ = subject.figure("generation.resident_bytes")
+    return Condition(
+        f"generation.resident_bytes <= {told}", resident, "<=", as_rational(device.memory)
+    )
+
+
 def solve_conditions(
-    subject: Subject, texts: Sequence[str], rate: Rates | None = None
+    subject: Subject, conditions: Sequence[str | Condition], rate: Rates | None = None
 ) -> Solution | GridSolution:
     """For which values of the open size of a subject conditions hold, all at once.
 
     Parameters
     ----------
-    texts : sequence of str
-        What `parse_condition` reads.
+    conditions : sequence of str or Condition
+        Also what `parse_condition` reads.
     rate : mapping of Resource to Fraction, optional
         What the device does per second, for times.
 
@@ -74,8 +86,8 @@ def solve_conditions(
     DomainError
         No value meets them, or all do.
     """
-    conditions = [parse_condition(text, subject, rate) for text in texts]
+    read = [parse_condition(c, subject, rate) if isinstance(c, str) else c for c in conditions]
     if subject.opened == CROPS:
         shapes = [shape for shape in GRIDS if subject.holds(*shape)]
-        return solve_grids(conditions, subject.bindings, shapes)
-    return solve(conditions, subject.unknown, subject.bindings)
+        return solve_grids(read, subject.bindings, shapes)
+    return solve(read, subject.unknown, subject.bindings)

@@ -95,6 +95,11 @@ def solve_grids(
         No grid meets them, or all do.
     """
     told = " and ".join(condition.text for condition in conditions)
+    if not any({n_w, n_h} & (c.left - c.right).free_symbols for c in conditions):
+        raise DomainError(f"{told} does not depend on the crops; ask for another size")
+    asked = f"crop grid of up to {max(columns * rows for columns, rows in shapes)} tiles"
+    if len(shapes) < len(GRIDS):
+        asked += " that the context has room for"
     found: dict[tuple[int, tuple[tuple[Number, Number], ...]], Grid] = {}
     for columns, rows in shapes:
         at = Evaluator({**bindings, n_w: columns, n_h: rows})
@@ -105,16 +110,16 @@ def solve_grids(
         found[columns * rows, sides] = Grid(alike, sides, holds)
     grids = tuple(found.values())
     if not any(grid.holds for grid in grids):
-        raise DomainError(f"no crop grid of up to {MAX_TILES} tiles meets {told} (all were tried)")
+        raise DomainError(f"no {asked} meets {told} (all were tried)")
     if all(grid.holds for grid in grids):
-        raise DomainError(
-            f"every crop grid of up to {MAX_TILES} tiles meets {told} (all were tried); there is "
-            "no limit"
-        )
-    return GridSolution(grids, _by_count(conditions, bindings), tuple(conditions), bindings)
+        raise DomainError(f"every {asked} meets {told} (all were tried); there is no limit")
+    most = max(grid.crops for grid in grids)
+    return GridSolution(grids, _by_count(conditions, bindings, most), tuple(conditions), bindings)
 
 
-def _by_count(conditions: Sequence[Condition], bindings: Bindings) -> tuple[Boundary, ...]:
+def _by_count(
+    conditions: Sequence[Condition], bindings: Bindings, most: int
+) -> tuple[Boundary, ...]:
     """The boundaries in the crop count alone; none where rows and columns matter, or none is."""
     counted = [
         Condition(c.text, _counted(c.left), c.operator, _counted(c.right)) for c in conditions
@@ -122,7 +127,7 @@ def _by_count(conditions: Sequence[Condition], bindings: Bindings) -> tuple[Boun
     if any({n_w, n_h} & (c.left.free_symbols | c.right.free_symbols) for c in counted):
         return ()
     try:
-        return solve(counted, Unknown("crops", C, MIN_TILES, MAX_TILES), bindings).boundaries
+        return solve(counted, Unknown("crops", C, MIN_TILES, most), bindings).boundaries
     except DomainError:
         return ()
 

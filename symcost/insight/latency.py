@@ -10,6 +10,7 @@ import sympy as sp
 
 from symcost.cost import Cost, as_rational
 from symcost.exact import Evaluator, Number
+from symcost.insight.conditions import memory_condition
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.roofline import (
     AT_BEST,
@@ -22,7 +23,7 @@ from symcost.insight.roofline import (
     timing,
 )
 from symcost.insight.sensitivity import growth
-from symcost.insight.solving import Condition, Solution, solve
+from symcost.insight.solving import Solution, solve
 from symcost.insight.subject import SHORT, Subject
 from symcost.symbols import B, Expr, T
 
@@ -207,10 +208,7 @@ class Rooflines:
         DomainError
             Not even one sequence fits.
         """
-        memory = as_rational(device.memory)
-        condition = Condition(
-            f"generation.resident_bytes <= {device.memory / 10**9}GB", self._resident, "<=", memory
-        )
+        condition = memory_condition(self._subject, device)
         return solve([condition], self._subject.unknown, self._subject.bindings)
 
 

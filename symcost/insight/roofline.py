@@ -17,7 +17,7 @@ from typing import TypeAlias
 from symcost.assignments import assignments, refusal
 from symcost.cost import MACS, VECTOR_FLOPS, Cost, Traffic, as_rational
 from symcost.errors import InputError
-from symcost.exact import rational
+from symcost.exact import fraction_text, rational
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.symbols import Expr
 
@@ -80,8 +80,9 @@ class Efficiency:
     def __str__(self) -> str:
         shares = {field.name: getattr(self, field.name) for field in fields(self)}
         if len(set(shares.values())) == 1:
-            return f"{float(self.matrix):g}"
-        return ",".join(f"{name}={float(share):g}" for name, share in shares.items() if share != 1)
+            return fraction_text(self.matrix)
+        told = (f"{name}={fraction_text(share)}" for name, share in shares.items() if share != 1)
+        return ",".join(told)
 
 
 AT_BEST = Efficiency()

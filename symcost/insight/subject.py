@@ -319,6 +319,10 @@ class Subject:
             return sp.Add(*(self._time(of, part, engines, rate, name) for of, part in parts))
         took = seconds(self.demands(stage, cost), rate)
         found = [took[engine] for engine in engines if engine in took]
+        if engines == (Resource.LINK,) and not found:
+            raise InputError(
+                f"{name}: devices exchange nothing there; spread the model over several"
+            )
         if not found:
             raise InputError(f"{name} asks for a peak that the device does not state")
         return largest(found)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from symcost.exact import decimal_text
 from symcost.insight.devices import DEFAULT_TYPE, NUMBER_TYPES, Device
 from symcost.render.figures import human
 from symcost.render.sections import Section
@@ -55,7 +56,7 @@ def devices_sections(devices: Mapping[str, Device]) -> Iterator[Section]:
                 _shown(device.memory, "B"),
                 _shown(device.memory_bandwidth, "B/s"),
                 _shown(device.link_bandwidth, "B/s"),
-                _NONE if (ridge := _ridge(device)) is None else f"{float(ridge):.4g}",
+                _NONE if (ridge := _ridge(device)) is None else decimal_text(ridge),
             )
             for name, device in devices.items()
         ],

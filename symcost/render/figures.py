@@ -38,7 +38,7 @@ def human(amount: Amount, unit: str = "") -> str:
             value, unit = value / factor, prefix + unit
             break
     else:
-        return f"{value:g} {unit}".strip()
+        return f"{decimal_text(amount, 6)} {unit}".strip()
     digits = 3 - min(3, len(str(int(value))) - 1)
     return f"{value:.{digits}f} {unit}"
 

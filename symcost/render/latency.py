@@ -282,8 +282,8 @@ def latency_summary(
     yield f"at best is at 100 % of each peak; {told}"
     what = "pages" if pages else "requests"
     yield (
-        f"a request is a prefill and all steps; {what} per second and per day where one batch "
-        "follows the other; at most, per day, whatever the batch and the schedule"
+        f"a request is a prefill and all steps on what it caches; {what} per second and per day "
+        "where one batch follows the other; at most, per day, whatever the batch and the schedule"
     )
     if any(line.timing.busy.get(Resource.LINK) for a in answers for line in a.asked.lines):
         yield (

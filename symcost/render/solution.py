@@ -115,13 +115,17 @@ def solution_summary(solution: Solution | GridSolution) -> Iterator[str]:
     """The formulas of the answer's ends, and how it was proved."""
     if isinstance(solution, GridSolution):
         yield from _formulas("crops", solution.boundaries, solution.bindings)
-        yield "every crop grid that the model makes was tried"
+        tried = sum(len(grid.shapes) for grid in solution.grids)
+        yield f"{tried} crop grids were tried, which are all that are possible"
         return
     yield from _formulas(solution.unknown.name, solution.boundaries, solution.bindings)
     if len(solution.alone) > 1:
         for condition, alone in solution.alone.items():
             told = ", ".join(map(_range, alone))
             yield f"{condition} alone: {told}"
+    last = solution.unknown.last
+    if last is not None and solution.ranges[-1][1] == last:
+        yield f"the context has no room for a larger {solution.unknown.name} than {last:,}"
     ranges = f"{solution.proved} ranges" if solution.proved != 1 else "1 range"
     values = f"{solution.computed} values" if solution.computed != 1 else "1 value"
     yield (

@@ -77,6 +77,24 @@ def test_crops_in_markdown(tmp_path):
     assert "| 6 | 1x6, 2x3, 3x2, 6x1 | 3.489 T <= 1.962 T | no |" in text
 
 
+def test_memory_that_is_no_whole_number_of_gigabytes(tmp_path):
+    file = tmp_path / "mine.toml"
+    text = (
+        '[Mine]\nmatrix = { bf16 = "1 TFLOPS" }\nmemory = "16 GiB"\nmemory_bandwidth = "1 TB/s"\n'
+    )
+    file.write_text(text)
+    found = solved("--device", "Mine", "--devices", str(file))
+    assert found["conditions"] == ["generation.resident_bytes <= 17179869184B"]
+    assert found["boundaries"][0]["right"] == [2**34, 2**34]
+
+
+def test_what_is_open_is_null():
+    found = solved("vision.flops <= 9TFLOPs", "--for", "base_size")
+    workload = found["workload"]
+    open_ = {"base_size", "image_tokens", "vision_tokens", "context_len", "cached"}
+    assert {name for name, value in workload.items() if value is None} == open_
+
+
 def test_a_side_in_steps_of_64():
     found = solved("vision.sam.attention.flops >= vision.sam.rest.flops", "--for", "base_size")
     (boundary,) = found["boundaries"]
@@ -157,7 +175,20 @@ def test_the_context_from_which_attention_outweighs_the_experts():
         (["vision.weight_bytes <= 4GB"], "does not depend on batch; ask for another size"),
         (["decode.bytes_read >= 1GB"], "every batch of at least 1 meets .* there is no limit"),
         (["ttft <= 1s", "--device", "L4", "--device", "H20"], "--device is given more than once"),
-        (["vision.flops <= 3TFLOPs", "--batch", "5"], "--for batch excludes --batch"),
+        (["vision.flops <= 3TFLOPs", "--batch", "1000"], "--for batch excludes --batch"),
+        (
+            ["decode.flops <= 2TFLOPs", "--for", "context_len", "--prompt-tokens", "5"],
+            "--for context_len excludes --prompt-tokens",
+        ),
+        (
+            ["decode.flops <= 2TFLOPs", "--for", "crops", "--cached", "924"],
+            "not depend on the crops",
+        ),
+        (
+            ["vision.flops <= 3.9TFLOPs", "--for", "crops", "--context-len", "1000"],
+            "every crop grid of up to 7 tiles that the context has room for meets",
+        ),
+        (["decode.link_time <= 1s", "--device", "L4"], "devices exchange nothing there"),
         (["prefill.attention.resident_bytes <= 3GB"], "is a peak, of which attention"),
         (["prefill.decoder.foo.flops <= 3"], "no parts; of every part also attention, experts"),
         (

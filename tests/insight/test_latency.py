@@ -166,7 +166,13 @@ def test_shares_of_peaks(ideal):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("0.5", "0.5"), ("1", "1"), ("matrix=0.6,memory=4/5", "matrix=0.6,memory=0.8")],
+    [
+        ("0.5", "0.5"),
+        ("1", "1"),
+        ("1/3", "1/3"),
+        ("0.99999999", "0.99999999"),
+        ("matrix=0.6,memory=4/5", "matrix=0.6,memory=0.8"),
+    ],
 )
 def test_efficiencies_are_told_as_they_are_given(text, told):
     assert str(Efficiency.parse(text)) == told

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symcost.errors import DomainError, UnboundSymbolError
-from symcost.exact import Evaluator, evaluate
+from symcost.exact import Evaluator, decimal_text, evaluate, fraction_text
 from symcost.symbols import B, D, I_g, K, S, V, n_w, w_a, w_kv
 
 naturals = st.integers(1, 10**30)
@@ -174,3 +174,25 @@ def test_a_root_is_refused():
 def test_a_division_by_zero_is_refused():
     with pytest.raises(DomainError):
         evaluate(1 / n_w, {n_w: 0})
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (Fraction(1, 3), "0.3333"),
+        (0, "0"),
+        (12345, "1.234e+04"),
+        (10**400, "1.000e+400"),
+        (Fraction(-1, 10**400), "-1.000e-400"),
+    ],
+)
+def test_digits_of_any_number(number, text):
+    assert decimal_text(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(3, "3"), (Fraction(1, 8), "0.125"), (Fraction(-5, 2), "-2.5"), (Fraction(2, 3), "2/3")],
+)
+def test_all_digits_where_they_end(number, text):
+    assert fraction_text(number) == text
