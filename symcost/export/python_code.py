@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from symcost.export.targets import WIDTH, About, Code, Result, Routine, Step, wrapped, written
+from symcost.export.targets import WIDTH, About, Code, Result, Routine, Step, described, wrapped, written
 from symcost.numeric.forms import Kind
 from symcost.symbols import Expr, SymbolInfo
 
@@ -100,7 +100,7 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
         yield from ("    Parameters", "    ----------")
     for info, declared in zip(routine.sizes, taken, strict=True):
         yield f"    {declared.replace(':', ' :')}"
-        yield from wrapped(f"{info.meaning}, in {info.unit}; a {info.domain}", "        ")
+        yield from wrapped(described(info), "        ")
     if routine.sizes:
         yield from ("", "    Raises", "    ------", "    ValueError")
         yield "        A size lies outside its domain; the message names it."

@@ -258,6 +258,11 @@ def written(terms: Sum, suffix: str = "") -> str:
     return text or f"0{suffix}"
 
 
+def described(info: SymbolInfo) -> str:
+    """What a size is, in which unit and of which domain."""
+    return f"{info.meaning}, in {info.unit}; a {info.domain}"
+
+
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII) or keyword.iskeyword(name):
         raise InputError(f"{name!r} cannot be the name of a function; use letters and digits")
@@ -391,8 +396,9 @@ class _Stage:
         candidates = tuple(map(_exactly, figure.candidates))
         self._known[figure.name] = candidates
         path, metric = figure.name.rpartition(".")[::2]
-        summands = [f"{path}.{part}" for part in _MADE_OF.get(metric, ())]
-        below = [name for name in self._known if re.fullmatch(rf"{path}\.[^.]+\.{metric}", name)]
+        summands = [f"{path}.{other}" for other in _MADE_OF.get(metric, ())]
+        part = re.compile(rf"{re.escape(path)}\.[^.]+\.{metric}")
+        below = [name for name in self._known if part.fullmatch(name)]
         held: list[str] = []
         for name in summands + below:
             raised = _raised(self._known.get(name, ()), candidates)

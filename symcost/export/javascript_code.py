@@ -1,0 +1,154 @@
+"""Figures as an ES module that computes with BigInt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from symcost.export.targets import About, Code, Result, Routine, Step, Sum, described, wrapped, written
+from symcost.numeric.forms import Kind
+from symcost.symbols import Expr
+
+_HELPERS = {
+    "whole": """\
+/** A size as a BigInt; one outside its domain is refused. */
+function whole(name, value, minimum, multiple, meaning) {
+  const size = Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof size !== "bigint" || size < minimum || size % multiple !== 0n) {
+    const of = multiple > 1n ? `, a multiple of ${multiple}` : "";
+    throw new RangeError(
+      `${name} (${meaning}) is ${String(value)}; allowed: an integer of at least ${minimum}${of}`,
+    );
+  }
+  return size;
+}
+""",
+    "least": """\
+function least(...values) {
+  return values.reduce((one, other) => (other < one ? other : one));
+}
+""",
+    "greatest": """\
+function greatest(...values) {
+  return values.reduce((one, other) => (other > one ? other : one));
+}
+""",
+    "distance": """\
+function distance(value) {
+  return value < 0n ? -value : value;
+}
+""",
+    "floorDivide": """\
+function floorDivide(value, by) {
+  return value / by - (value % by < 0n ? 1n : 0n);
+}
+""",
+}
+
+
+def export_javascript(figures: Mapping[str, Expr], about: About) -> str:
+    """An ES module with a function for each stage, which returns its figures as BigInts.
+
+    Parameters
+    ----------
+    figures : mapping of str to sympy.Expr
+        By STAGE[.PART…].METRIC.
+    about : About
+        What the module says of itself.
+
+    Raises
+    ------
+    InputError
+        A name is none of these.
+    DomainError
+        A formula holds what cannot be exported, or a figure need not be a whole number.
+    """
+    code = Code.of(figures)
+    code.require_whole("javascript")
+    body = "\n".join(_module(code, about))
+    for name, helper in _HELPERS.items():
+        if re.search(rf"\b{name}\(", body):
+            body += f"\n\n{helper.rstrip()}"
+    return body + "\n"
+
+
+def _module(code: Code, about: About) -> Iterator[str]:
+    yield "/**"
+    yield from wrapped(f"{about.title}\n{about.assumed}", " * ")
+    yield " */"
+    for name, entries in code.tables.items():
+        yield from ("", f"const {name} = [")
+        yield from wrapped(", ".join(f"{entry}n" for entry in entries) + ",", "  ")
+        yield "];"
+    for routine in code.routines:
+        yield ""
+        yield from _function(routine, about)
+
+
+def _function(routine: Routine, about: About) -> Iterator[str]:
+    yield "/**"
+    yield f" * {about.stage(routine.stage)}."
+    yield " *"
+    if routine.sizes:
+        yield " * @param {object} sizes"
+    for info in routine.sizes:
+        said = f"@param {{number|bigint}} sizes.{info.name} {described(info)}"
+        yield from wrapped(said, " * ")
+    yield " * @returns {{"
+    for result in routine.fields:
+        yield f" *   {result.field}: bigint,"
+    yield " * }} The figures:"
+    for result in routine.fields:
+        yield from wrapped(f"{result.field}: {result.about}", " *   ")
+    if routine.sizes:
+        yield " * @throws {RangeError} A size lies outside its domain; the message names it."
+    yield " */"
+    yield f"export function {routine.stage}({'sizes = {}' if routine.sizes else ''}) {{"
+    for info in routine.sizes:
+        limits = f"{info.minimum}n, {info.multiple_of}n"
+        said = f'  const {info.name} = whole("{info.name}", sizes.{info.name}, {limits}, '
+        yield f'{said}"{info.meaning}");'
+    yield ""
+    for step in routine.steps:
+        yield from _assigned(step.name, _step(step))
+    yield ""
+    for result in routine.results:
+        yield from _assigned(result.field, _result(result))
+    yield ""
+    yield "  return {"
+    for result in routine.fields:
+        yield f"    {result.field},"
+    yield "  };"
+    yield "}"
+
+
+def _assigned(name: str, value: str) -> Iterator[str]:
+    if value != name:
+        yield from wrapped(f"const {name} = {value};", "  ")
+
+
+def _step(step: Step) -> str:
+    if step.kind is None:
+        return " * ".join(step.factors)
+    if step.kind is Kind.SIZE:
+        return step.factors[0] + (f" / {step.number}n" if step.number > 1 else "")
+    arguments = ", ".join(map(_sum, step.arguments))
+    if step.kind is Kind.FLOOR:
+        return f"floorDivide({arguments}, {step.number}n)"
+    if step.kind is Kind.LOOKUP:
+        return f"{step.table}[{arguments}]"
+    called = {Kind.LEAST: "least", Kind.GREATEST: "greatest", Kind.MAGNITUDE: "distance"}
+    return f"{called[step.kind]}({arguments})"
+
+
+def _sum(terms: Sum) -> str:
+    return written(terms, "n")
+
+
+def _result(result: Result) -> str:
+    parts = list(result.known)
+    if result.sums:
+        sums = list(map(_sum, result.sums))
+        value = sums[0] if len(sums) == 1 else "greatest(" + ",\n  ".join(sums) + ")"
+        parts.append(f"({value}) / {result.denominator}n" if result.denominator > 1 else value)
+    return " + ".join(parts)
