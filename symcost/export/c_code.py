@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from itertools import accumulate
 from operator import mul
 
 from symcost.errors import DomainError
-from symcost.export.targets import About, Code, Result, Routine, Step, Sum, described, wrapped
+from symcost.export.targets import (
+    IN_TABLES,
+    About,
+    Call,
+    Code,
+    Result,
+    Routine,
+    Step,
+    Sum,
+    described,
+    laid_out,
+    wrapped,
+)
 from symcost.numeric.forms import Kind
 from symcost.symbols import Expr
 
@@ -54,16 +66,30 @@ static int64_t sum(bool *fits, const struct term *terms, size_t count)
         sizeof((const struct term[]){__VA_ARGS__}) / sizeof(struct term))
 """,
     "least": """\
-static int64_t least(int64_t a, int64_t b)
+static int64_t least(const int64_t *values, size_t count)
 {
-    return a < b ? a : b;
+    int64_t found = values[0];
+    for (size_t i = 1; i < count; i++)
+        found = values[i] < found ? values[i] : found;
+    return found;
 }
+
+#define LEAST(...)                                                                                 \\
+    least((const int64_t[]){__VA_ARGS__},                                                          \\
+          sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 """,
     "greatest": """\
-static int64_t greatest(int64_t a, int64_t b)
+static int64_t greatest(const int64_t *values, size_t count)
 {
-    return a > b ? a : b;
+    int64_t found = values[0];
+    for (size_t i = 1; i < count; i++)
+        found = values[i] > found ? values[i] : found;
+    return found;
 }
+
+#define GREATEST(...)                                                                              \\
+    greatest((const int64_t[]){__VA_ARGS__},                                                       \\
+             sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 """,
     "distance": """\
 static int64_t distance(bool *fits, int64_t value)
@@ -123,16 +149,17 @@ def export_c(figures: Mapping[str, Expr], about: About) -> tuple[str, str]:
 
 def _numbers(code: Code) -> Iterator[int]:
     for routine in code.routines:
-        for made in (*routine.steps, *routine.results):
-            yield made.number if isinstance(made, Step) else made.denominator
-            for terms in made.arguments if isinstance(made, Step) else made.sums:
-                yield from (number for number, _ in terms)
+        yield from (step.number for step in routine.steps)
+        yield from (result.denominator for result in routine.results)
+        arguments = [terms for step in routine.steps for terms in step.arguments]
+        for terms in arguments + [terms for result in routine.results for terms in result.sums]:
+            yield from (number for number, _ in terms)
     for entries in code.tables.values():
         yield from entries
 
 
-def _comment(text: str, indent: str = "") -> Iterator[str]:
-    lines = wrapped(text, f"{indent} * ")
+def _comment(*texts: str, indent: str = "") -> Iterator[str]:
+    lines = [line for text in texts for line in wrapped(text, f"{indent} * ")]
     if len(lines) == 1:
         yield f"{indent}/* {lines[0].strip(' *')} */"
     else:
@@ -149,13 +176,13 @@ def _header(code: Code, about: About) -> Iterator[str]:
         "figures, and the sums of products that they are made of, fit into 64 bits, and returns "
         f"{prefix.upper()}_OVERFLOW elsewhere.",
     ]
-    yield from _comment("\n".join(text))
+    yield from _comment(*text)
     yield from (f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", "")
     yield from ("#ifdef __cplusplus", 'extern "C" {', "#endif", "")
     if code.sizes:
         yield f"struct {prefix}_sizes {{"
         for info in code.sizes:
-            yield from _comment(described(info), "    ")
+            yield from _comment(described(info), indent="    ")
             yield f"    int64_t {info.name};"
         yield from ("};", "")
     yield f"enum {prefix}_status {{"
@@ -170,29 +197,35 @@ def _header(code: Code, about: About) -> Iterator[str]:
         yield ""
         yield f"struct {prefix}_{routine.stage}_figures {{"
         for result in routine.fields:
-            yield f"    int64_t {result.field}; /* {result.about} */"
+            line = f"    int64_t {result.field}; /* {result.about} */"
+            if len(line) > WIDTH:
+                yield from _comment(result.about, indent="    ")
+                line = f"    int64_t {result.field};"
+            yield line
         yield from ("};", "")
-        said = f"{about.stage(routine.stage)}."
+        said = [f"{about.stage(routine.stage)}."]
         if routine.sizes:
-            said += f" Takes {', '.join(info.name for info in routine.sizes)}."
+            said.append(f"Takes {', '.join(info.name for info in routine.sizes)}.")
             limits = _limits(code, routine)
             if limits:
                 within = ", ".join(f"{name} <= {most}" for name, most in limits.items())
-                said += f"\nNothing overflows where {within}, nor in most cases beyond."
-        yield from _comment(said)
-        yield f"{_signature(routine, prefix)};"
+                said.append(f"Nothing overflows where {within}; more is taken as far as it fits.")
+        yield from _comment(*said)
+        yield from _signature(routine, prefix, ";")
     yield from ("", "#ifdef __cplusplus", "}", "#endif", "", "#endif")
 
 
-def _signature(routine: Routine, prefix: str) -> str:
-    sizes = f"const struct {prefix}_sizes *sizes, " if routine.sizes else ""
+def _signature(routine: Routine, prefix: str, end: str = "") -> list[str]:
     name = f"{prefix}_{routine.stage}"
-    return f"int {name}({sizes}struct {name}_figures *figures)"
+    taken = [f"const struct {prefix}_sizes *sizes"] if routine.sizes else []
+    call = name, [*taken, f"struct {name}_figures *figures"]
+    (line, *more) = laid_out("int ", call, end, "    ")
+    return [line.strip(), *more[:-1], more[-1].strip()] if more else [line.strip()]
 
 
 def _source(code: Code, about: About) -> Iterator[str]:
     functions = [line for routine in code.routines for line in _function(routine, about)]
-    called = set(re.findall(r"\w+(?=\()", "\n".join(functions).replace("SUM(", "sum(")))
+    called = {name.lower() for name in re.findall(r"\w+(?=\()", "\n".join(functions))}
     needed = called & set(_HELPERS)
     needed |= {"product"} if needed & {"sum", "distance"} else set()
     yield from _comment(f"{about.title} See {about.identifier}.h.")
@@ -201,6 +234,8 @@ def _source(code: Code, about: About) -> Iterator[str]:
     for name, helper in _HELPERS.items():
         if name in needed:
             yield from ("", helper.rstrip())
+    if code.tables:
+        yield from ("", *_comment(IN_TABLES))
     for name, entries in code.tables.items():
         yield from ("", f"static const int64_t {name}[] = {{")
         yield from wrapped(", ".join(map(str, entries)) + ",", "    ")
@@ -211,7 +246,7 @@ def _source(code: Code, about: About) -> Iterator[str]:
 def _function(routine: Routine, about: About) -> Iterator[str]:
     prefix = about.identifier
     yield ""
-    yield _signature(routine, prefix)
+    yield from _signature(routine, prefix)
     yield "{"
     yield "    bool fits = true;"
     yield f"    struct {prefix}_{routine.stage}_figures found;"
@@ -223,10 +258,10 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
         yield f"        return {prefix.upper()}_BAD_{info.name};"
     yield ""
     for step in routine.steps:
-        yield from wrapped(f"const int64_t {step.name} = {_step(step)};", "    ")
+        yield from laid_out(f"const int64_t {step.name} = ", _step(step), ";", "    ")
     yield ""
     for result in routine.results:
-        yield from wrapped(f"found.{result.field} = {_result(result)};", "    ")
+        yield from laid_out(f"found.{result.field} = ", _result(result), ";", "    ")
     yield ""
     yield "    if (!fits)"
     yield f"        return {prefix.upper()}_OVERFLOW;"
@@ -235,45 +270,48 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
     yield "}"
 
 
-def _step(step: Step) -> str:
+def _step(step: Step) -> Call:
     if step.kind is None:
-        return reduce(lambda a, b: f"product(&fits, {a}, {b})", step.factors)
+        return "", [reduce(lambda a, b: f"product(&fits, {a}, {b})", step.factors)]
     if step.kind is Kind.SIZE:
-        return f"sizes->{step.factors[0]}" + (f" / {step.number}" if step.number > 1 else "")
-    arguments = list(map(_sum, step.arguments))
+        taken = f"sizes->{step.factors[0]}"
+        return "", [taken + (f" / {step.number}" if step.number > 1 else "")]
+    arguments = [_text(_sum(terms)) for terms in step.arguments]
     if step.kind is Kind.FLOOR:
-        return f"floor_divide({arguments[0]}, {step.number})"
+        return "floor_divide", [*arguments, str(step.number)]
     if step.kind is Kind.LOOKUP:
-        table = f"{step.table}, sizeof {step.table} / sizeof *{step.table}"
-        return f"entry(&fits, {table}, {arguments[0]})"
+        count = f"sizeof {step.table} / sizeof *{step.table}"
+        return "entry", ["&fits", step.table, count, *arguments]
     if step.kind is Kind.MAGNITUDE:
-        return f"distance(&fits, {arguments[0]})"
-    return _extreme("least" if step.kind is Kind.LEAST else "greatest", arguments)
+        return "distance", ["&fits", *arguments]
+    return "LEAST" if step.kind is Kind.LEAST else "GREATEST", arguments
 
 
-def _extreme(called: str, values: Sequence[str]) -> str:
-    return reduce(lambda a, b: f"{called}({a},\n{b})", values)
-
-
-def _sum(terms: Sum) -> str:
+def _sum(terms: Sum) -> Call:
     if not terms:
-        return "0"
+        return "", ["0"]
     ((number, name), *more) = terms
     if not more and (not name or number == 1):
-        return name or str(number)
-    return f"SUM({', '.join(f'{{{number}, {name or 1}}}' for number, name in terms)})"
+        return "", [name or str(number)]
+    return "SUM", [", ".join(f"{{{number}, {name or 1}}}" for number, name in terms)]
 
 
-def _result(result: Result) -> str:
+def _text(call: Call) -> str:
+    called, arguments = call
+    return f"{called}({', '.join(arguments)})" if called else arguments[0]
+
+
+def _result(result: Result) -> Call:
     known: Sum = tuple((1, f"found.{name}") for name in result.known)
-    if len(result.sums) == 1 and result.denominator == 1:
-        return _sum(known + result.sums[0])
-    if not result.sums:
-        return _sum(known)
-    value = _extreme("greatest", list(map(_sum, result.sums)))
-    if result.denominator > 1:
-        value = f"{value} / {result.denominator}"
-    return _sum((*known, (1, value)))
+    if len(result.sums) <= 1 and result.denominator == 1:
+        return _sum(known + sum(result.sums, ()))
+    sums = [_text(_sum(terms)) for terms in result.sums]
+    if not known and result.denominator == 1:
+        return "GREATEST", sums
+    value = sums[0] if len(sums) == 1 else f"GREATEST({', '.join(sums)})"
+    return _sum(
+        (*known, (1, f"{value} / {result.denominator}" if result.denominator > 1 else value))
+    )
 
 
 def _limits(code: Code, routine: Routine) -> dict[str, int]:

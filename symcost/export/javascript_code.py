@@ -5,7 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from symcost.export.targets import About, Code, Result, Routine, Step, Sum, described, wrapped, written
+from symcost.export.targets import (
+    IN_TABLES,
+    About,
+    Call,
+    Code,
+    Result,
+    Routine,
+    Step,
+    Sum,
+    described,
+    laid_out,
+    wrapped,
+    written,
+)
 from symcost.numeric.forms import Kind
 from symcost.symbols import Expr
 
@@ -74,8 +87,11 @@ def export_javascript(figures: Mapping[str, Expr], about: About) -> str:
 
 def _module(code: Code, about: About) -> Iterator[str]:
     yield "/**"
-    yield from wrapped(f"{about.title}\n{about.assumed}", " * ")
+    yield from wrapped(about.title, " * ")
+    yield from wrapped(about.assumed, " * ")
     yield " */"
+    if code.tables:
+        yield from ("", *wrapped(IN_TABLES, "// "))
     for name, entries in code.tables.items():
         yield from ("", f"const {name} = [")
         yield from wrapped(", ".join(f"{entry}n" for entry in entries) + ",", "  ")
@@ -87,27 +103,26 @@ def _module(code: Code, about: About) -> Iterator[str]:
 
 def _function(routine: Routine, about: About) -> Iterator[str]:
     yield "/**"
-    yield f" * {about.stage(routine.stage)}."
+    yield f" * @typedef {{object}} {routine.class_name}"
+    for result in routine.fields:
+        yield from wrapped(f"@property {{bigint}} {result.field} {result.about}", " * ", "  ")
+    yield from (" */", "", "/**")
+    yield from wrapped(f"{about.stage(routine.stage)}.", " * ")
     yield " *"
     if routine.sizes:
         yield " * @param {object} sizes"
     for info in routine.sizes:
         said = f"@param {{number|bigint}} sizes.{info.name} {described(info)}"
-        yield from wrapped(said, " * ")
-    yield " * @returns {{"
-    for result in routine.fields:
-        yield f" *   {result.field}: bigint,"
-    yield " * }} The figures:"
-    for result in routine.fields:
-        yield from wrapped(f"{result.field}: {result.about}", " *   ")
+        yield from wrapped(said, " * ", "  ")
+    yield f" * @returns {{{routine.class_name}}}"
     if routine.sizes:
         yield " * @throws {RangeError} A size lies outside its domain; the message names it."
     yield " */"
     yield f"export function {routine.stage}({'sizes = {}' if routine.sizes else ''}) {{"
     for info in routine.sizes:
-        limits = f"{info.minimum}n, {info.multiple_of}n"
-        said = f'  const {info.name} = whole("{info.name}", sizes.{info.name}, {limits}, '
-        yield f'{said}"{info.meaning}");'
+        limits = [f"{info.minimum}n", f"{info.multiple_of}n", f'"{info.meaning}"']
+        arguments = [f'"{info.name}"', f"sizes.{info.name}", *limits]
+        yield from laid_out(f"const {info.name} = ", ("whole", arguments), ";", "  ")
     yield ""
     for step in routine.steps:
         yield from _assigned(step.name, _step(step))
@@ -122,33 +137,36 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
     yield "}"
 
 
-def _assigned(name: str, value: str) -> Iterator[str]:
-    if value != name:
-        yield from wrapped(f"const {name} = {value};", "  ")
+def _assigned(name: str, value: Call) -> list[str]:
+    if value == ("", [name]):
+        return []
+    return laid_out(f"const {name} = ", value, ";", "  ", brackets=False)
 
 
-def _step(step: Step) -> str:
+def _step(step: Step) -> Call:
     if step.kind is None:
-        return " * ".join(step.factors)
+        return "", [" * ".join(step.factors)]
     if step.kind is Kind.SIZE:
-        return step.factors[0] + (f" / {step.number}n" if step.number > 1 else "")
-    arguments = ", ".join(map(_sum, step.arguments))
+        return "", [step.factors[0] + (f" / {step.number}n" if step.number > 1 else "")]
+    arguments = list(map(_sum, step.arguments))
     if step.kind is Kind.FLOOR:
-        return f"floorDivide({arguments}, {step.number}n)"
+        return "floorDivide", [*arguments, f"{step.number}n"]
     if step.kind is Kind.LOOKUP:
-        return f"{step.table}[{arguments}]"
+        return "", [f"{step.table}[{arguments[0]}]"]
     called = {Kind.LEAST: "least", Kind.GREATEST: "greatest", Kind.MAGNITUDE: "distance"}
-    return f"{called[step.kind]}({arguments})"
+    return called[step.kind], arguments
 
 
 def _sum(terms: Sum) -> str:
     return written(terms, "n")
 
 
-def _result(result: Result) -> str:
+def _result(result: Result) -> Call:
+    sums = list(map(_sum, result.sums))
+    if len(sums) > 1 and not result.known and result.denominator == 1:
+        return "greatest", sums
     parts = list(result.known)
-    if result.sums:
-        sums = list(map(_sum, result.sums))
-        value = sums[0] if len(sums) == 1 else "greatest(" + ",\n  ".join(sums) + ")"
+    if sums:
+        value = sums[0] if len(sums) == 1 else f"greatest({', '.join(sums)})"
         parts.append(f"({value}) / {result.denominator}n" if result.denominator > 1 else value)
-    return " + ".join(parts)
+    return "", [" + ".join(parts)]

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from symcost.export.targets import WIDTH, About, Code, Result, Routine, Step, described, wrapped, written
+from symcost.export.targets import (
+    IN_TABLES,
+    About,
+    Call,
+    Code,
+    Result,
+    Routine,
+    Step,
+    described,
+    laid_out,
+    wrapped,
+    written,
+)
 from symcost.numeric.forms import Kind
 from symcost.symbols import Expr, SymbolInfo
 
-_CHECK = '''\
+_CHECK = """\
 def _check(name: str, value: object, minimum: int, multiple: int, meaning: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{name} ({meaning}) is {value!r}; allowed: an integer")
     if value < minimum or value % multiple:
         of = f", a multiple of {multiple}" if multiple > 1 else ""
         raise ValueError(f"{name} ({meaning}) is {value}; allowed: at least {minimum}{of}")
-'''
+"""
 
-_CHECK_FRACTION = '''\
+_CHECK_FRACTION = """\
 def _check_fraction(name: str, value: object, meaning: str) -> None:
     if not isinstance(value, int | Fraction) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"{name} ({meaning}) is {value!r}; allowed: a positive int or Fraction")
-'''
+"""
 
 
 def export_python(figures: Mapping[str, Expr], about: About) -> str:
@@ -58,6 +70,8 @@ def _module(code: Code, about: About) -> Iterator[str]:
         yield "from fractions import Fraction"
     yield "from typing import NamedTuple"
     yield ""
+    if code.tables:
+        yield from wrapped(IN_TABLES, "# ")
     for name, entries in code.tables.items():
         yield f"_{name} = ("
         yield from wrapped(", ".join(map(str, entries)) + ",", "    ")
@@ -74,12 +88,8 @@ def _module(code: Code, about: About) -> Iterator[str]:
         yield from ("", "", *_CHECK_FRACTION.splitlines())
 
 
-def _class(routine: Routine) -> str:
-    return "".join(word.capitalize() for word in routine.stage.split("_")) + "Figures"
-
-
 def _figures(routine: Routine, about: About) -> Iterator[str]:
-    yield f"class {_class(routine)}(NamedTuple):"
+    yield f"class {routine.class_name}(NamedTuple):"
     yield f'    """{about.stage(routine.stage)}: figures."""'
     yield ""
     for result in routine.fields:
@@ -93,7 +103,8 @@ def _type(fraction: bool) -> str:
 
 def _function(routine: Routine, about: About) -> Iterator[str]:
     taken = [f"{i.name}: {'int' if i.integer else 'int | Fraction'}" for i in routine.sizes]
-    yield f"def {routine.stage}({', '.join(['*', *taken] if taken else [])}) -> {_class(routine)}:"
+    call = routine.stage, ["*", *taken] if taken else [""]
+    yield from laid_out("def ", call, f" -> {routine.class_name}:", "    ")
     yield f'    """{about.stage(routine.stage)}.'
     yield ""
     if routine.sizes:
@@ -114,7 +125,7 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
     for result in routine.results:
         yield from _assigned(result.field, _result(result))
     yield ""
-    yield f"    return {_class(routine)}("
+    yield f"    return {routine.class_name}("
     for result in routine.fields:
         yield f"        {result.field}={result.field},"
     yield "    )"
@@ -127,43 +138,32 @@ def _checked(info: SymbolInfo) -> str:
     return f'_check("{info.name}", {info.name}, {limits}, "{info.meaning}")'
 
 
-def _assigned(name: str, value: str) -> Iterator[str]:
-    if value == name:
-        return
-    line = f"    {name} = {value}".replace("\n", " ")
-    if len(line) <= WIDTH:
-        yield line
-    else:
-        of, inner = ("max", value[4:-1]) if value.startswith("max(") else ("", value)
-        yield f"    {name} = {of}("
-        yield from wrapped(inner, "        ")
-        yield "    )"
+def _assigned(name: str, value: Call) -> list[str]:
+    return [] if value == ("", [name]) else laid_out(f"{name} = ", value, "", "    ")
 
 
-def _step(step: Step) -> str:
+def _step(step: Step) -> Call:
     if step.kind is None:
-        return " * ".join(step.factors)
+        return "", [" * ".join(step.factors)]
     if step.kind is Kind.SIZE:
-        return step.factors[0] + (f" // {step.number}" if step.number > 1 else "")
+        return "", [step.factors[0] + (f" // {step.number}" if step.number > 1 else "")]
     arguments = list(map(written, step.arguments))
     if step.kind is Kind.FLOOR:
-        return f"({arguments[0]}) // {step.number}"
+        return "", [f"({arguments[0]}) // {step.number}"]
     if step.kind is Kind.LOOKUP:
-        return f"_{step.table}[{arguments[0]}]"
-    called = {Kind.LEAST: "min", Kind.GREATEST: "max", Kind.MAGNITUDE: "abs"}[step.kind]
-    return f"{called}({', '.join(arguments)})"
+        return "", [f"_{step.table}[{arguments[0]}]"]
+    return {Kind.LEAST: "min", Kind.GREATEST: "max", Kind.MAGNITUDE: "abs"}[step.kind], arguments
 
 
-def _result(result: Result) -> str:
+def _result(result: Result) -> Call:
+    sums = list(map(written, result.sums))
+    if len(sums) > 1 and not (result.known or result.fraction or result.denominator > 1):
+        return "max", sums
     parts = list(result.known)
-    if result.sums:
-        sums = list(map(written, result.sums))
-        value = sums[0] if len(sums) == 1 else "max(" + ",\n".join(sums) + ")"
-        if result.fraction:
-            value = f"Fraction({value}, {result.denominator})"
-        elif result.denominator > 1:
-            value = f"({value}) // {result.denominator}"
+    if sums:
+        value = sums[0] if len(sums) == 1 else f"max({', '.join(sums)})"
+        if result.denominator > 1:
+            over = f"Fraction(1, {result.denominator})" if result.fraction else result.denominator
+            value = f"({value}) {'*' if result.fraction else '//'} {over}"
         parts.append(value)
-    elif result.fraction:
-        return f"Fraction({' + '.join(parts)})"
-    return " + ".join(parts)
+    return "Fraction" if result.fraction else "", [" + ".join(parts)]

@@ -123,7 +123,7 @@ class Result:
     def about(self) -> str:
         """What it is and of what, in a phrase."""
         _, *parts, metric = self.name.split(".")
-        return f"{METRICS[metric]}{', of ' + '.'.join(parts) if parts else ''}"
+        return f"{'.'.join(parts)}: {METRICS[metric]}" if parts else METRICS[metric]
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,11 @@ class Routine:
     steps: tuple[Step, ...]
     results: tuple[Result, ...]
     fields: tuple[Result, ...]
+
+    @property
+    def class_name(self) -> str:
+        """What languages with types call its figures."""
+        return "".join(word.capitalize() for word in self.stage.split("_")) + "Figures"
 
     @property
     def fractions(self) -> list[str]:
@@ -228,22 +233,50 @@ class Code:
 
 WIDTH = 100
 """So long lines of code are."""
-_KEPT = "\0*\0"
+_TOGETHER = re.compile(r" \* |\{[^{}]*\}")
 
 
-def wrapped(text: str, indent: str) -> list[str]:
-    """Lines that break at spaces, but within no product, and where the text does."""
+def wrapped(text: str, indent: str, hanging: str = "") -> list[str]:
+    """Lines that break at spaces, but not within products and braces; later ones hang."""
+    kept = _TOGETHER.sub(lambda match: match[0].replace(" ", "\0"), text)
+    lines = textwrap.wrap(
+        kept,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\0", " ") for line in lines]
+
+
+Call: TypeAlias = tuple[str, Sequence[str]]
+"""What is called, with what; nothing is called of a single value."""
+
+
+def laid_out(head: str, call: Call, tail: str, indent: str, *, brackets: bool = True) -> list[str]:
+    """A value between head and tail: on one line, or one line or more for each argument.
+
+    Parameters
+    ----------
+    brackets : bool
+        Whether a value stands in brackets where it takes several lines.
+    """
+    called, arguments = call
+    joined = ", ".join(arguments)
+    line = f"{indent}{head}{f'{called}({joined})' if called else joined}{tail}"
+    if len(line) <= WIDTH:
+        return [line]
+    hanging = indent if len(arguments) > 1 else ""
+    *most, last = arguments
+    shown = [wrapped(f"{argument},", 2 * indent, hanging) for argument in most]
+    if not (called or brackets):
+        return [f"{indent}{head}".rstrip(), *wrapped(last + tail, 2 * indent)]
+    shown.append(wrapped(last, 2 * indent, hanging))
     return [
-        line.replace(_KEPT, " * ")
-        for part in text.replace(" * ", _KEPT).split("\n")
-        for line in textwrap.wrap(
-            part,
-            WIDTH,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        f"{indent}{head}{called}(",
+        *(line for lines in shown for line in lines),
+        f"{indent}){tail}",
     ]
 
 
@@ -258,9 +291,15 @@ def written(terms: Sum, suffix: str = "") -> str:
     return text or f"0{suffix}"
 
 
+IN_TABLES = (
+    "Entry n of a table is what formulas make of n that raise a fraction to the power of n; "
+    "beyond its last one they do not change."
+)
+
+
 def described(info: SymbolInfo) -> str:
     """What a size is, in which unit and of which domain."""
-    return f"{info.meaning}, in {info.unit}; a {info.domain}"
+    return f"{info.meaning} [{info.unit}]; a {info.domain}"
 
 
 def _check_name(name: str) -> None:
