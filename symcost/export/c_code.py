@@ -11,6 +11,7 @@ from operator import mul
 from symcost.errors import DomainError
 from symcost.export.targets import (
     IN_TABLES,
+    WIDTH,
     About,
     Call,
     Code,
@@ -61,8 +62,8 @@ static int64_t sum(bool *fits, const struct term *terms, size_t count)
     return total;
 }
 
-#define SUM(...)                                                                                   \\
-    sum(&fits, (const struct term[]){__VA_ARGS__},                                                 \\
+#define SUM(...)                                                                                  \\
+    sum(&fits, (const struct term[]){__VA_ARGS__},                                                \\
         sizeof((const struct term[]){__VA_ARGS__}) / sizeof(struct term))
 """,
     "least": """\
@@ -74,8 +75,8 @@ static int64_t least(const int64_t *values, size_t count)
     return found;
 }
 
-#define LEAST(...)                                                                                 \\
-    least((const int64_t[]){__VA_ARGS__},                                                          \\
+#define LEAST(...)                                                                                \\
+    least((const int64_t[]){__VA_ARGS__},                                                         \\
           sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 """,
     "greatest": """\
@@ -87,8 +88,8 @@ static int64_t greatest(const int64_t *values, size_t count)
     return found;
 }
 
-#define GREATEST(...)                                                                              \\
-    greatest((const int64_t[]){__VA_ARGS__},                                                       \\
+#define GREATEST(...)                                                                             \\
+    greatest((const int64_t[]){__VA_ARGS__},                                                      \\
              sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 """,
     "distance": """\
@@ -219,8 +220,7 @@ def _signature(routine: Routine, prefix: str, end: str = "") -> list[str]:
     name = f"{prefix}_{routine.stage}"
     taken = [f"const struct {prefix}_sizes *sizes"] if routine.sizes else []
     call = name, [*taken, f"struct {name}_figures *figures"]
-    (line, *more) = laid_out("int ", call, end, "    ")
-    return [line.strip(), *more[:-1], more[-1].strip()] if more else [line.strip()]
+    return laid_out("int ", call, end, "")
 
 
 def _source(code: Code, about: About) -> Iterator[str]:
@@ -331,7 +331,7 @@ def _limits(code: Code, routine: Routine) -> dict[str, int]:
 
 
 def _fits(code: Code, routine: Routine, limits: Mapping[str, int]) -> bool:
-    """Whether it is proved that nothing overflows up to limits: by what magnitudes do not exceed."""
+    """Whether it is proved that nothing overflows up to limits: magnitudes are bounded."""
     most = {"": 1, **limits}
     signed: set[str] = set()
     reached = 0

@@ -140,7 +140,7 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
 def _assigned(name: str, value: Call) -> list[str]:
     if value == ("", [name]):
         return []
-    return laid_out(f"const {name} = ", value, ";", "  ", brackets=False)
+    return laid_out(f"const {name} = ", value, ";", "  ", bare=True)
 
 
 def _step(step: Step) -> Call:

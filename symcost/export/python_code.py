@@ -104,7 +104,7 @@ def _type(fraction: bool) -> str:
 def _function(routine: Routine, about: About) -> Iterator[str]:
     taken = [f"{i.name}: {'int' if i.integer else 'int | Fraction'}" for i in routine.sizes]
     call = routine.stage, ["*", *taken] if taken else [""]
-    yield from laid_out("def ", call, f" -> {routine.class_name}:", "    ")
+    yield from laid_out("def ", call, f" -> {routine.class_name}:", "")
     yield f'    """{about.stage(routine.stage)}.'
     yield ""
     if routine.sizes:

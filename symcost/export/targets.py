@@ -193,8 +193,8 @@ class Code:
             A formula holds what `symcost.numeric.forms` does not know.
         """
         for name in figures:
-            stage, *_, metric = name.split(".")
-            if metric not in METRICS or "." not in name:
+            stage, _, rest = name.partition(".")
+            if rest.rpartition(".")[2] not in METRICS:
                 raise InputError(f"figure {name!r} is no STAGE[.PART…].METRIC of {list(METRICS)}")
             _check_name(stage)
         if not figures:
@@ -254,28 +254,28 @@ Call: TypeAlias = tuple[str, Sequence[str]]
 """What is called, with what; nothing is called of a single value."""
 
 
-def laid_out(head: str, call: Call, tail: str, indent: str, *, brackets: bool = True) -> list[str]:
+def laid_out(head: str, call: Call, tail: str, indent: str, *, bare: bool = False) -> list[str]:
     """A value between head and tail: on one line, or one line or more for each argument.
 
     Parameters
     ----------
-    brackets : bool
-        Whether a value stands in brackets where it takes several lines.
+    bare : bool
+        Whether a value needs no brackets where it takes several lines.
     """
     called, arguments = call
     joined = ", ".join(arguments)
     line = f"{indent}{head}{f'{called}({joined})' if called else joined}{tail}"
     if len(line) <= WIDTH:
         return [line]
-    hanging = indent if len(arguments) > 1 else ""
+    step = indent or "    "
     *most, last = arguments
-    shown = [wrapped(f"{argument},", 2 * indent, hanging) for argument in most]
-    if not (called or brackets):
-        return [f"{indent}{head}".rstrip(), *wrapped(last + tail, 2 * indent)]
-    shown.append(wrapped(last, 2 * indent, hanging))
+    if bare and not called:
+        return [f"{indent}{head}".rstrip(), *wrapped(last + tail, indent + step)]
+    hanging = step if most else ""
     return [
         f"{indent}{head}{called}(",
-        *(line for lines in shown for line in lines),
+        *(part for one in most for part in wrapped(f"{one},", indent + step, hanging)),
+        *wrapped(last, indent + step, hanging),
         f"{indent}){tail}",
     ]
 
