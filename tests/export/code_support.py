@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -105,7 +106,7 @@ def exact_values(formulas: Formulas, at: Sequence[Point]) -> dict[str, list[int]
 
     nodes: dict[type, Callable[..., np.ndarray]] = {
         sp.Add: lambda *terms: sum(terms[1:], terms[0]),
-        sp.Mul: lambda *factors: math.prod(factors[1:], start=factors[0]),
+        sp.Mul: lambda number, *factors: math.prod(factors) * number,
         sp.Pow: lambda base, by: each(lambda b, e: Fraction(b) ** int(e), base, by),
         sp.Min: lambda *values: each(min, *values),
         sp.Max: lambda *values: each(max, *values),
@@ -126,7 +127,9 @@ def exact_values(formulas: Formulas, at: Sequence[Point]) -> dict[str, list[int]
             elif formula.is_Pow and formula.exp.is_Integer and formula.exp > 0:
                 known[formula] = value(formula.base) ** int(formula.exp)
             else:
-                found = nodes[formula.func](*map(value, formula.args))
+                arguments = sorted(formula.args, key=lambda a: not a.is_Rational)
+                arguments = formula.args if formula.is_Pow else arguments
+                found = nodes[formula.func](*map(value, arguments))
                 fractions = any(isinstance(one, Fraction) for one in found)
                 known[formula] = column(list(map(_whole, found))) if fractions else found
         return known[formula]
@@ -167,9 +170,10 @@ def tool(name: str) -> str:
     return found
 
 
-def once_changed(text: str, number: int, suffix: str) -> str:
+def once_changed(text: str, number: str) -> str:
     """The same code with one of its numbers, one too large."""
-    changed, count = re.subn(rf"\b{number}{suffix}\b", f"{number + 1}{suffix}", text, count=1)
+    larger = str(int(number.rstrip("n")) + 1) + ("n" if number.endswith("n") else "")
+    changed, count = re.subn(rf"\b{number}\b", larger, text, count=1)
     assert count == 1
     return changed
 
@@ -223,10 +227,29 @@ def run_node(text: str, folder: Path, asked: Sequence[tuple[str, Point]]) -> lis
     return [json.loads(a) for a in answers([tool("node"), str(folder / "driver.mjs")], given)]
 
 
+@dataclass(frozen=True)
+class CProgram:
+    """Exported C that is compiled: where it is, the sizes that it reads, and its stages."""
+
+    path: Path
+    sizes: list[str]
+    stages: list[str]
+
+    def __call__(self, asked: Sequence[tuple[str, Point]]) -> list[tuple[int, list[int]]]:
+        """The status and the figures of each stage at a point."""
+        given = "\n".join(
+            " ".join(map(str, [self.stages.index(stage), *(at.get(n, 0) for n in self.sizes)]))
+            for stage, at in asked
+        )
+        rows = [list(map(int, line.split())) for line in answers([str(self.path)], given)]
+        return [(status, figures) for status, *figures in rows]
+
+
 def compile_c(
-    header: str, source: str, folder: Path, formulas: Formulas, prefix: str = "deepseek_ocr"
-) -> tuple[Path, list[str]]:
+    code: tuple[str, str], folder: Path, formulas: Formulas, prefix: str = "deepseek_ocr"
+) -> CProgram:
     """A program that reads a stage's number and sizes, and writes the status and the figures."""
+    header, source = code
     gcc = tool("gcc")
     sizes = re.findall(r"int64_t (\w+);", header[: header.index("enum")])
     read = "".join(f' && scanf("%" SCNd64, &s.{name}) == 1' for name in sizes)
@@ -261,21 +284,4 @@ def compile_c(
     if "cannot find -lubsan" in done.stderr:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    return program, sizes
-
-
-def run_c(
-    code: tuple[str, str],
-    folder: Path,
-    formulas: Formulas,
-    asked: Sequence[tuple[str, Point]],
-) -> list[tuple[int, list[int]]]:
-    """The status and the figures that exported C answers."""
-    program, sizes = compile_c(*code, folder, formulas)
-    number = {stage: str(place) for place, stage in enumerate(fields(formulas))}
-    given = "\n".join(
-        " ".join([number[stage], *(str(point.get(name, 0)) for name in sizes)])
-        for stage, point in asked
-    )
-    rows = [list(map(int, line.split())) for line in answers([str(program)], given)]
-    return [(status, figures) for status, *figures in rows]
+    return CProgram(program, sizes, list(fields(formulas)))
