@@ -331,9 +331,10 @@ class _Names:
     """What atoms, products of atoms and tables are called."""
 
     def __init__(self, atoms: Sequence[Atom]) -> None:
-        self._taken = Counter(CATALOGUE)
+        self._taken = Counter(CATALOGUE.keys())
         self._order = {name: place for place, name in enumerate(CATALOGUE)}
         self._atoms = atoms
+        self._sizes = {atom.size.name for atom in atoms if atom.size is not None}
         self._products: dict[Term, str] = {(): ""}
         self.tables: dict[str, tuple[int, ...]] = {}
         self.atoms: list[str] = []
@@ -348,8 +349,11 @@ class _Names:
     def _atom(self, atom: Atom) -> str:
         if atom.size is not None:
             info = atom.size
-            steps = _STEPS.get(info.name, f"{info.name}_by_{info.multiple_of}")
-            return info.name if info.multiple_of == 1 else steps
+            if info.multiple_of == 1:
+                return info.name
+            long = f"{info.name}_by_{info.multiple_of}"
+            steps = _STEPS.get(info.name, long)
+            return long if steps in self._sizes else steps
         called = self.table(atom.table).lower() if atom.table else _CALLED[atom.kind]
         if atom.kind is Kind.LEAST and {(): 1} in [argument.terms for argument in atom.arguments]:
             parts = {number for p in atom.arguments for term in p.terms for number in term}
@@ -372,7 +376,8 @@ class _Names:
                 powers = powers - Counter(nh=crops, nw=crops) + Counter(C=crops)
             powers += Counter(self.atoms[n] for n in term if n not in sizes)
             named = "_".join(f"{n}{p if p > 1 else ''}" for n, p in powers.items())
-            self._products[term] = "C" if named == "C" else self._free(named)
+            crops_only = named == "C" and "C" not in self._sizes
+            self._products[term] = named if crops_only else self._free(named)
         return self._products[term]
 
     def table(self, entries: tuple[int, ...]) -> str:
@@ -399,6 +404,7 @@ class _Stage:
         self._steps: list[Step] = []
         self._sizes: set[SymbolInfo] = set()
         self._known: dict[str, tuple[_Terms, ...]] = {}
+        self._fractions = {figure.name for figure in figures if self._is_fraction(figure)}
         # Parts first, and what is a sum of others last.
         order = sorted(figures, key=lambda f: (-f.name.count("."), _metric(f.name) in _MADE_OF))
         shortened = {figure.name: self._shortened(figure) for figure in order}
@@ -419,15 +425,18 @@ class _Stage:
             fields,
         )
 
-    def _result(self, figure: Figure, held: tuple[str, ...], rest: tuple[_Terms, ...]) -> Result:
+    def _is_fraction(self, figure: Figure) -> bool:
         numbers = {number for c in figure.candidates for term in c.terms for number in term}
-        whole = all(CATALOGUE[name].integer for n in numbers for name in self._atoms[n].names)
+        names = {name for number in numbers for name in self._atoms[number].names}
+        return not (figure.whole and all(CATALOGUE[name].integer for name in names))
+
+    def _result(self, figure: Figure, held: tuple[str, ...], rest: tuple[_Terms, ...]) -> Result:
         denominator = math.lcm(*(c.denominator for terms in rest for c in terms.values()))
         sums = tuple(
             self._sum({term: int(c * denominator) for term, c in terms.items()}) for terms in rest
         )
         known = tuple(map(_field, held))
-        fraction = not (figure.whole and whole)
+        fraction = figure.name in self._fractions
         return Result(figure.name, _field(figure.name), known, sums, denominator, fraction)
 
     def _shortened(self, figure: Figure) -> tuple[tuple[str, ...], tuple[_Terms, ...]]:
@@ -438,18 +447,21 @@ class _Stage:
         summands = [f"{path}.{other}" for other in _MADE_OF.get(metric, ())]
         part = re.compile(rf"{re.escape(path)}\.[^.]+\.{metric}")
         below = [name for name in self._known if part.fullmatch(name)]
+        known = {name: self._known[name] for name in summands + below if name in self._known}
+        if figure.name not in self._fractions:
+            known = {name: terms for name, terms in known.items() if name not in self._fractions}
         held: list[str] = []
-        for name in summands + below:
-            raised = _raised(self._known.get(name, ()), candidates)
+        for name, terms in known.items():
+            raised = _raised(terms, candidates)
             if len(candidates) > 1 and raised is not None:
                 held.append(name)
                 candidates = (raised,)
         for group in (summands, below):
-            single = [n for n in group if len(self._known.get(n, ())) == 1 and self._known[n][0]]
+            single = [n for n in group if n in known and len(known[n]) == 1 and known[n][0]]
             if len(candidates) == 1 and candidates[0] and single:
                 rest = candidates[0]
                 for name in single:
-                    rest = _less(rest, self._known[name][0])
+                    rest = _less(rest, known[name][0])
                 if min(rest.values(), default=0) >= 0:
                     held += single
                     candidates = (rest,)
@@ -515,12 +527,13 @@ def _less(terms: _Terms, other: _Terms) -> _Terms:
 
 def _raised(known: tuple[_Terms, ...], candidates: tuple[_Terms, ...]) -> _Terms | None:
     """What is added to the largest of some to get the largest of others, if it is that simple."""
-    if len(known) != len(candidates):
-        return None
     for terms in known:
         rest = _less(candidates[0], terms)
-        if min(rest.values(), default=0) >= 0 and all(
-            any(not _less(_less(one, other), rest) for other in known) for one in candidates
+        above = [_less(one, rest) for one in candidates]
+        if (
+            min(rest.values(), default=0) >= 0
+            and all(one in known for one in above)
+            and all(one in above for one in known)
         ):
             return rest
     return None

@@ -48,7 +48,7 @@ def chance_formulas() -> Formulas:
     """Formulas of every kind of node, rounded to whole numbers; one with a table."""
     chance = random.Random(7)
     made = {
-        f"chance{i % 4}.part{i}.flops": sp.floor(by_chance(chance.choice, 4)) for i in range(60)
+        f"chance{i % 4}.part{i}.flops": sp.floor(by_chance(chance.choice, 4)) for i in range(48)
     }
     clamped = sp.Min(30, CATALOGUE["K"].symbol)
     return made | {"chance0.table.flops": sp.floor(7**15 * sp.Rational(-2, 7) ** clamped / 3)}
@@ -78,9 +78,9 @@ def points() -> tuple[Point, ...]:
         step = 64 if name.startswith("I_") else 1
         return max(SIZES[name], step * int(2 ** chance.uniform(0, 11)) - (step == 1))
 
-    found = [{name: size(name) for name in SIZES} for _ in range(2000)]
-    found += [{n: chance.choice(values) for n, values in EDGES.items()} for _ in range(500)]
-    found += [{n: chance.choice(values[:-1]) for n, values in EDGES.items()} for _ in range(500)]
+    found = [{name: size(name) for name in SIZES} for _ in range(1700)]
+    found += [{n: chance.choice(values) for n, values in EDGES.items()} for _ in range(400)]
+    found += [{n: chance.choice(values[:-1]) for n, values in EDGES.items()} for _ in range(400)]
     found += [PAGE | {name: value} for name, values in EDGES.items() for value in values]
     return (*found, PAGE, SIZES, dict.fromkeys(SIZES, 2**62))
 
@@ -106,7 +106,7 @@ def exact_values(formulas: Formulas, at: Sequence[Point]) -> dict[str, list[int]
 
     nodes: dict[type, Callable[..., np.ndarray]] = {
         sp.Add: lambda *terms: sum(terms[1:], terms[0]),
-        sp.Mul: lambda number, *factors: math.prod(factors) * number,
+        sp.Mul: lambda *factors: math.prod(factors[1:], start=factors[0]),
         sp.Pow: lambda base, by: each(lambda b, e: Fraction(b) ** int(e), base, by),
         sp.Min: lambda *values: each(min, *values),
         sp.Max: lambda *values: each(max, *values),
@@ -127,14 +127,23 @@ def exact_values(formulas: Formulas, at: Sequence[Point]) -> dict[str, list[int]
             elif formula.is_Pow and formula.exp.is_Integer and formula.exp > 0:
                 known[formula] = value(formula.base) ** int(formula.exp)
             else:
-                arguments = sorted(formula.args, key=lambda a: not a.is_Rational)
-                arguments = formula.args if formula.is_Pow else arguments
-                found = nodes[formula.func](*map(value, arguments))
+                number, rest = formula.as_coeff_Mul()
+                if formula.is_Mul and not number.is_Integer:
+                    found = column(
+                        [_times(one, int(number.p), int(number.q)) for one in value(rest)]
+                    )
+                else:
+                    found = nodes[formula.func](*map(value, formula.args))
                 fractions = any(isinstance(one, Fraction) for one in found)
                 known[formula] = column(list(map(_whole, found))) if fractions else found
         return known[formula]
 
     return {name: value(formula).tolist() for name, formula in formulas.items()}
+
+
+def _times(value: Any, number: int, denominator: int) -> Any:
+    whole, left = divmod(value * number, denominator)
+    return Fraction(value * number) / denominator if left else whole
 
 
 def _whole(value: Any) -> Any:
