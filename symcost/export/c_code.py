@@ -21,6 +21,7 @@ from symcost.export.targets import (
     Sum,
     described,
     laid_out,
+    whole_domain,
     wrapped,
 )
 from symcost.numeric.forms import Kind
@@ -123,6 +124,8 @@ def export_c(figures: Mapping[str, Expr], about: About) -> tuple[str, str]:
 
     The source includes MODEL.h, the header.
 
+    Widths and other sizes that may be fractions are whole numbers here.
+
     Parameters
     ----------
     figures : mapping of str to sympy.Expr
@@ -183,7 +186,7 @@ def _header(code: Code, about: About) -> Iterator[str]:
     if code.sizes:
         yield f"struct {prefix}_sizes {{"
         for info in code.sizes:
-            yield from _comment(described(info), indent="    ")
+            yield from _comment(described(info, whole_domain(info)), indent="    ")
             yield f"    int64_t {info.name};"
         yield from ("};", "")
     yield f"enum {prefix}_status {{"
@@ -191,7 +194,7 @@ def _header(code: Code, about: About) -> Iterator[str]:
     yield "    /* A figure, or a number on the way to it, is beyond 64 bits. */"
     yield f"    {prefix.upper()}_OVERFLOW = 1,"
     for number, info in enumerate(code.sizes, start=2):
-        yield f"    /* {info.name} is no {info.domain}. */"
+        yield f"    /* {info.name} is no {whole_domain(info)}. */"
         yield f"    {prefix.upper()}_BAD_{info.name} = {number},"
     yield "};"
     for routine in code.routines:

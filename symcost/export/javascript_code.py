@@ -16,6 +16,7 @@ from symcost.export.targets import (
     Sum,
     described,
     laid_out,
+    whole_domain,
     wrapped,
     written,
 )
@@ -61,6 +62,8 @@ function floorDivide(value, by) {
 
 def export_javascript(figures: Mapping[str, Expr], about: About) -> str:
     """An ES module with a function for each stage, which returns its figures as BigInts.
+
+    Widths and other sizes that may be fractions are whole numbers here.
 
     Parameters
     ----------
@@ -112,7 +115,7 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
     if routine.sizes:
         yield " * @param {object} sizes"
     for info in routine.sizes:
-        said = f"@param {{number|bigint}} sizes.{info.name} {described(info)}"
+        said = f"@param {{number|bigint}} sizes.{info.name} {described(info, whole_domain(info))}"
         yield from wrapped(said, " * ", "  ")
     yield f" * @returns {{{routine.class_name}}}"
     if routine.sizes:

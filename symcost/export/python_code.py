@@ -111,7 +111,7 @@ def _function(routine: Routine, about: About) -> Iterator[str]:
         yield from ("    Parameters", "    ----------")
     for info, declared in zip(routine.sizes, taken, strict=True):
         yield f"    {declared.replace(':', ' :')}"
-        yield from wrapped(described(info), "        ")
+        yield from wrapped(described(info, info.domain), "        ")
     if routine.sizes:
         yield from ("", "    Raises", "    ------", "    ValueError")
         yield "        A size lies outside its domain; the message names it."

@@ -110,6 +110,8 @@ class Result:
         It divides the sums unless the figure is a fraction.
     fraction : bool
         Whether the figure need not be whole.
+    whole : bool
+        Whether it is whole where all sizes are.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Result:
     sums: tuple[Sum, ...]
     denominator: int
     fraction: bool
+    whole: bool
 
     @property
     def about(self) -> str:
@@ -221,13 +224,15 @@ class Code:
         Raises
         ------
         DomainError
-            A figure need not be a whole number.
+            A figure need not be a whole number where all sizes are.
         """
         for routine in self.routines:
-            for name in routine.fractions:
+            for result in routine.fields:
+                if result.whole:
+                    continue
                 raise DomainError(
-                    f"{name} need not be a whole number, which is all that {language} code holds "
-                    "exactly; give numbers for widths that make it one, or export python"
+                    f"{result.name} need not be a whole number, which is all that {language} "
+                    "code holds exactly; give numbers for widths that make it one, or export python"
                 )
 
 
@@ -297,9 +302,14 @@ IN_TABLES = (
 )
 
 
-def described(info: SymbolInfo) -> str:
+def whole_domain(info: SymbolInfo) -> str:
+    """The domain of a size in languages that take whole numbers only."""
+    return info.domain if info.integer else "positive integer"
+
+
+def described(info: SymbolInfo, domain: str) -> str:
     """What a size is, in which unit and of which domain."""
-    return f"{info.meaning} [{info.unit}]; a {info.domain}"
+    return f"{info.meaning} [{info.unit}]; a {domain}"
 
 
 def _check_name(name: str) -> None:
@@ -404,6 +414,7 @@ class _Stage:
         self._steps: list[Step] = []
         self._sizes: set[SymbolInfo] = set()
         self._known: dict[str, tuple[_Terms, ...]] = {}
+        self._whole = {figure.name for figure in figures if figure.whole}
         self._fractions = {figure.name for figure in figures if self._is_fraction(figure)}
         # Parts first, and what is a sum of others last.
         order = sorted(figures, key=lambda f: (-f.name.count("."), _metric(f.name) in _MADE_OF))
@@ -437,7 +448,8 @@ class _Stage:
         )
         known = tuple(map(_field, held))
         fraction = figure.name in self._fractions
-        return Result(figure.name, _field(figure.name), known, sums, denominator, fraction)
+        name = figure.name
+        return Result(name, _field(name), known, sums, denominator, fraction, figure.whole)
 
     def _shortened(self, figure: Figure) -> tuple[tuple[str, ...], tuple[_Terms, ...]]:
         """The figures that a figure is the sum of, and what is left."""
@@ -450,6 +462,8 @@ class _Stage:
         known = {name: self._known[name] for name in summands + below if name in self._known}
         if figure.name not in self._fractions:
             known = {name: terms for name, terms in known.items() if name not in self._fractions}
+        if figure.whole:
+            known = {name: terms for name, terms in known.items() if name in self._whole}
         held: list[str] = []
         for name, terms in known.items():
             raised = _raised(terms, candidates)

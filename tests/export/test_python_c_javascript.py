@@ -199,9 +199,21 @@ def test_fractions(tmp_path):
     assert found == {name[7:]: evaluator(formula) for name, formula in formulas.items()}
     assert type(found["flops"]) is int
     assert type(found["kv_bytes"]) is Fraction
-    for export, language in ((export_c, "c"), (export_javascript, "javascript")):
-        with pytest.raises(DomainError, match=rf"decode.bytes_read .* {language} .* export python"):
-            export(formulas, ABOUT)
+    at = [("decode", point | {"w_w": 1, "w_kv": 2, "U": 61})]
+    (right,) = zip(*exact_values(formulas, [at[0][1]]).values(), strict=True)
+    for run, export in ((run_python, export_python), (run_node, export_javascript)):
+        assert [*run(export(formulas, ABOUT), tmp_path, at)[0].values()] == list(map(str, right))
+    program = compile_c(export_c(formulas, ABOUT), tmp_path, formulas)
+    assert program(at) == [(0, list(right))]
+
+
+@pytest.mark.parametrize(
+    ("export", "language"), [(export_c, "c"), (export_javascript, "javascript")]
+)
+def test_figures_that_are_not_whole(export, language):
+    for half in (B / 2, w_kv / 3):
+        with pytest.raises(DomainError, match=rf"decode.flops .* {language} .* export python"):
+            export({"decode.flops": half}, ABOUT)
 
 
 def test_fractions_of_whole_sizes(tmp_path):
