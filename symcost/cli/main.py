@@ -16,6 +16,7 @@ from symcost import version
 from symcost.cli import options as given
 from symcost.cli.devices import DeviceNames, DevicesFile, devices
 from symcost.cli.diff import diff
+from symcost.cli.export import export
 from symcost.cli.options import Format
 from symcost.cli.output import (
     emit,
@@ -191,6 +192,7 @@ def formulas(
 
 
 app.command()(sweep)
+app.command()(export)
 app.command()(sensitivity)
 app.command()(diff)
 app.command()(solve)
