@@ -110,8 +110,12 @@ def own_size(subject: Subject) -> int:
 
 
 def points_of(subject: Subject) -> list[int]:
-    """Where figures are drawn: the round values, and that of the workload itself."""
-    return sorted({*sizes_of(subject), own_size(subject)})
+    """Where figures are drawn: the round values, and that of the workload itself.
+
+    Of crops the round values are all that there are.
+    """
+    own = set() if subject.opened == CROPS else {own_size(subject)}
+    return sorted({*sizes_of(subject)} | own)
 
 
 def _column(tiles: int) -> tuple[int, int]:

@@ -8,7 +8,15 @@ import numpy as np
 
 from symcost.insight.subject import CROPS, Subject
 from symcost.render.figures import sign_of
-from symcost.render.plots.asked import Asked, along, by_part, own_size, points_of, sizes_of
+from symcost.render.plots.asked import (
+    Asked,
+    along,
+    by_part,
+    drawable,
+    own_size,
+    points_of,
+    sizes_of,
+)
 from symcost.render.plots.bars import stage_title
 from symcost.render.plots.style import FAINT, PARTS, STAGES, figure_of, library, patch
 from symcost.render.sweep_scales import along_x, along_y
@@ -53,12 +61,12 @@ def growth(asked: Asked) -> Any:
             panel = figure.add_subplot(grid[row, column], **shared)
             panels.append(panel)
             points = points_of(subject)
-            panel.axvline(own_size(subject), **_OWN)
+            panel.axvline(drawable(own_size(subject)), **_OWN)
             for stage in stages:
                 formula, _ = subject.figure(f"{stage}.{metric}")
                 found = along(subject, formula, points)
                 amounts.append(found)
-                panel.plot(points, found, **STAGES[stage])
+                panel.plot(list(map(drawable, points)), found, **STAGES[stage])
             _finish_x(panel, subject, last=row == len(_METRICS) - 1)
             panel.tick_params(labelleft=not column)
             if not column:
@@ -78,6 +86,7 @@ def shares(asked: Asked) -> Any:
     """The share of each part in the FLOPs and the traffic of a stage, over batch and context."""
     metrics = ("flops", "bytes_moved")
     subjects = {name: asked.subject(name, None) for name in ("batch", "context_len")}
+    columns = [(stage, name) for stage in ("prefill", "decode") for name in subjects]
     figure = figure_of(
         "Which parts the work and the traffic belong to, as sizes change",
         asked.title,
@@ -111,13 +120,20 @@ def _stack(panel: Any, subject: Subject, stage: str, metric: str) -> set[str]:
     formulas = by_part(subject, stage, metric)
     found = {part: along(subject, formulas[part], sizes) for part in PARTS if part in formulas}
     found = {part: amounts for part, amounts in found.items() if amounts.any()}
+    along_axis = list(map(drawable, sizes))
     whole = np.sum(list(found.values()), axis=0)
     below = np.zeros(len(sizes))
     for part, amounts in found.items():
         colour, hatch = PARTS[part]
         above = below + 100 * amounts / whole
         panel.fill_between(
-            sizes, below, above, facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0.6
+            along_axis,
+            below,
+            above,
+            facecolor=colour,
+            hatch=hatch,
+            edgecolor="white",
+            linewidth=0.6,
         )
         below = above
     return set(found)
@@ -128,4 +144,3 @@ def _finish_x(panel: Any, subject: Subject, *, last: bool) -> None:
     panel.tick_params(labelbottom=last)
     if last:
         panel.set_xlabel(_SIZES[subject.opened])
-    columns = [(stage, name) for stage in ("prefill", "decode") for name in subjects]
