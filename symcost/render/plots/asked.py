@@ -15,6 +15,7 @@ from symcost.errors import InputError
 from symcost.exact import Evaluator, Number
 from symcost.execution import Execution
 from symcost.insight.subject import ANSWER, CROPS, SIZES, Subject
+from symcost.models import require_model
 from symcost.models.deepseek_ocr.parallel import ONE_DEVICE
 from symcost.models.deepseek_ocr.workload import Workload
 from symcost.render.report import asked, lengths
@@ -56,6 +57,7 @@ class Asked:
     @classmethod
     def page(cls, model: str) -> Asked:
         """A page of A4 and an answer, as a serving engine runs them."""
+        require_model(model)
 
         def subject(opened: str, execution: Execution | None) -> Subject:
             return Subject.of(model, opened, execution=execution or Execution.FUSED)

@@ -120,14 +120,14 @@ def _stack(panel: Any, subject: Subject, stage: str, metric: str) -> set[str]:
     formulas = by_part(subject, stage, metric)
     found = {part: along(subject, formulas[part], sizes) for part in PARTS if part in formulas}
     found = {part: amounts for part, amounts in found.items() if amounts.any()}
-    along_axis = list(map(drawable, sizes))
+    x = list(map(drawable, sizes))
     whole = np.sum(list(found.values()), axis=0)
     below = np.zeros(len(sizes))
     for part, amounts in found.items():
         colour, hatch = PARTS[part]
         above = below + 100 * amounts / whole
         panel.fill_between(
-            along_axis,
+            x,
             below,
             above,
             facecolor=colour,

@@ -114,10 +114,9 @@ def _vector_roof(panel: Any, device: Device, right: float) -> None:
     panel.plot([start, right], [peak, peak], color=FAINT, linestyle=(0, (4, 2)), linewidth=0.9)
     panel.annotate(
         f"other units: {human(device.vector_peak(), 'FLOPs')}/s",
-        (right, peak),
-        (0, 3),
+        (start, peak),
+        (8, -10),
         textcoords="offset points",
-        ha="right",
         color=FAINT,
         size=8,
     )
