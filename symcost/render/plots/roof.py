@@ -81,7 +81,7 @@ def roofline(asked: Asked, device: Device) -> Any:
     _label(panel, lines, points, top, decades)
     ticker = library("matplotlib.ticker")
     panel.yaxis.set_major_formatter(ticker.EngFormatter("FLOPs/s"))
-    panel.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.15g}"))
     panel.set_xlabel(
         "arithmetic intensity (FLOPs per byte moved); by name: time at best, what limits it"
     )
