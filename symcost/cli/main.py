@@ -28,6 +28,7 @@ from symcost.cli.output import (
     section_tables,
     verification_table,
 )
+from symcost.cli.plot import plot
 from symcost.cli.request import Request, with_request
 from symcost.cli.roofline import roofline
 from symcost.cli.sensitivity import sensitivity
@@ -197,6 +198,7 @@ app.command()(sensitivity)
 app.command()(diff)
 app.command()(solve)
 app.command()(roofline)
+app.command()(plot)
 app.command()(devices)
 
 

@@ -1,0 +1,125 @@
+"""How plots look, and how they become files: the same bytes whenever they are drawn."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from symcost.errors import InputError
+from symcost.render.plots.asked import ATTENTION, EXPERTS, REST
+
+SUFFIXES = (".svg", ".png")
+"""What names of plots end in."""
+
+FAINT = "#555555"
+"""The colour of what stands beside the data."""
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+"""Okabe and Ito's, which colour-blind people tell apart."""
+
+PARTS: Mapping[str, tuple[str, str]] = {
+    "sam": (BLUE, ""),
+    "clip": (SKY, "///"),
+    "projector": (BLACK, ""),
+    ATTENTION: (VERMILION, ""),
+    EXPERTS: (GREEN, "..."),
+    REST: (ORANGE, "\\\\\\"),
+    "lm_head": (PURPLE, ""),
+}
+"""The colour and the hatch of each part."""
+
+STAGES: Mapping[str, Mapping[str, Any]] = {
+    "vision": {"color": GREEN, "marker": "^", "linestyle": (0, (1, 1.2))},
+    "prefill": {"color": BLUE, "marker": "o", "linestyle": "-"},
+    "decode": {"color": VERMILION, "marker": "s", "linestyle": (0, (4, 1.5))},
+}
+"""The line of each stage."""
+
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#666666",
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "font.size": 9,
+    "grid.color": "#E2E2E2",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.markersize": 4,
+    "svg.fonttype": "path",  # letters look the same where the font is missing
+    "svg.hashsalt": "symcost",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+}
+_PIXELS = 200
+"""Dots per inch of a PNG."""
+_LETTER = 0.068
+"""Inches of a letter of what runs."""
+
+
+def library(name: str) -> Any:
+    """A module of the extra `plot`.
+
+    Raises
+    ------
+    InputError
+        The extra is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"{error.name or name} is missing; pip install 'symcost[plot]' installs it"
+        ) from None
+
+
+def file_of(draw: Callable[[], Any], suffix: str) -> bytes:
+    """What a file holds whose name ends in `.svg` or `.png`."""
+    if suffix not in SUFFIXES:
+        raise InputError(f"a plot is to end in {suffix!r}; allowed: {', '.join(SUFFIXES)}")
+    about = {".svg": {"Date": None, "Creator": "symcost"}, ".png": {"Software": "symcost"}}
+    contents = io.BytesIO()
+    with styled():
+        draw().savefig(contents, format=suffix[1:], dpi=_PIXELS, metadata=about[suffix])
+    return contents.getvalue()
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Settings of matplotlib, whatever the user's own are."""
+    with library("matplotlib.style").context(["default", _STYLE]):
+        yield
+
+
+def figure_of(title: str, what_runs: str, width: float, height: float) -> Any:
+    """An empty figure of so many inches below its title and what runs."""
+    told = textwrap.fill(what_runs, int((width - 0.2) / _LETTER))
+    above = 0.55 + 0.16 * told.count("\n")
+    figure = library("matplotlib.figure").Figure(
+        figsize=(width, height + above), layout="constrained"
+    )
+    figure.get_layout_engine().set(rect=(0, 0, 1, height / (height + above)))
+    top = height + above
+    figure.text(0.1 / width, 1 - 0.08 / top, title, va="top", size=12, weight="bold")
+    figure.text(0.1 / width, 1 - 0.32 / top, told, va="top", size=8.5, color=FAINT)
+    return figure
+
+
+def patch(colour: str, hatch: str = "") -> Any:
+    """An entry of a legend for areas and bars."""
+    return library("matplotlib.patches").Patch(facecolor=colour, hatch=hatch, edgecolor="white")
