@@ -105,6 +105,8 @@ class Doubles:
     def _judge(self, formula: Expr) -> Node:
         if formula in self._tables:
             values = self._tables[formula]
+            if not self(counted(formula)).fixed:
+                raise self._refusal(formula)
             return Node(Fraction(min(values)), Fraction(max(values)), 0)
         if isinstance(formula, sp.Rational):
             return self._number(formula)
@@ -207,6 +209,30 @@ def quotient(formula: Expr) -> tuple[Expr, int]:
     """A formula as another one over an integer, which is no power of two where that can be."""
     above, below = sp.fraction(sp.together(formula))
     return (above, int(below)) if below.is_Integer else (formula, 1)
+
+
+def tables_of(formula: Expr) -> list[tuple[Expr, tuple[int, ...]]]:
+    """Roundings of powers whose exponent is a size, with their values for each exponent."""
+    found = []
+    for node in sp.preorder_traversal(formula):
+        if not isinstance(node, sp.floor | sp.ceiling) or node.args[0].has(sp.floor, sp.ceiling):
+            continue
+        exponents = {power.exp for power in node.atoms(sp.Pow) if not power.exp.is_Integer}
+        if len(exponents) != 1:
+            continue
+        (exponent,) = exponents
+        if not (isinstance(exponent, sp.Min) and exponent.is_integer and exponent.is_positive):
+            continue
+        most = min((int(limit) for limit in exponent.args if limit.is_Integer), default=0)
+        values = [node.xreplace({exponent: sp.Integer(count)}) for count in range(1, most + 1)]
+        if values and all(value.is_Integer for value in values):
+            found.append((node, tuple(int(value) for value in values)))
+    return found
+
+
+def counted(node: Expr) -> Expr:
+    """The size that says which value of a table is looked up, counted from 1."""
+    return next(power.exp for power in node.atoms(sp.Pow) if not power.exp.is_Integer)
 
 
 def _together(nodes: list[Node]) -> tuple[int, int]:
