@@ -50,12 +50,12 @@ def export_latex(figures: Mapping[str, Expr], title: str) -> str:
         if name.part != part:
             part = name.part
             lines.append(rf"\subsection{{{_plain(part or stage)}}}")
-            lines += [
-                rf"\textbf{{\texttt{{{_plain(name.metric)}}}}}: {_plain(METRICS[name.metric])}",
-                r"\begin{flushleft}",
-                f"${flowing_latex(formula)}$",
-                r"\end{flushleft}",
-            ]
+        lines += [
+            rf"\textbf{{\texttt{{{_plain(name.metric)}}}}}: {_plain(METRICS[name.metric])}",
+            r"\begin{flushleft}",
+            f"${flowing_latex(formula)}$",
+            r"\end{flushleft}",
+        ]
     lines.append(r"\end{document}")
     return _PREAMBLE + "\n".join(lines) + "\n"
 

@@ -25,11 +25,13 @@ from symcost.export.naming import Name, symbols_of
 from symcost.formulas import text
 from symcost.symbols import Expr, SymbolInfo
 
+_EXACT, _ROUNDED = "exact", "may be rounded"
+
 _README = (
     "Change the values on the sheet `sizes`: the sheets of the stages show what they cost.",
     "A figure can be used in formulas of your own by its name, such as prefill.flops.",
     "Programs compute in doubles. `exact` beside a figure says that its value is the exact one, "
-    "which it is below the limit that stands there; `rounded`, that it has lost digits; "
+    "which it is below the limit that stands there; `may be rounded`, that digits can be lost; "
     "`no size`, that a size is outside its domain.",
     "Cells show 15 digits: from 10^15 on, the last digits of an exact value are not shown.",
     "`terms` holds parts of formulas, `tables` what doubles cannot compute exactly.",
@@ -100,7 +102,7 @@ class _Workbook:
         rows: dict[str, int] = {}
         for name, formula in self._figures.items():
             if name.stage not in sheets:
-                widths = (18, 18, 8, 24, 10, 24, 50)
+                widths = (18, 18, 8, 24, 16, 24, 50)
                 sheets[name.stage] = self._sheet(name.stage, widths, columns)
             rows[name.stage] = row = rows.get(name.stage, 0) + 1
             self._write_figure(sheets[name.stage], row, name, formula)
@@ -130,7 +132,7 @@ class _Workbook:
             for column, shown in zip((0, 2, 3, 4), texts, strict=True):
                 sheet.write_string(row, column, shown)
             sheet.write_number(row, 1, float(value), self._input)
-            sheet.write_formula(row, 5, f"={allowed}", None, True)
+            sheet.write_formula(row, 5, f"=IFERROR({allowed},FALSE)", None, True)
             rule = {"validate": "custom", "value": f"={allowed}", "error_title": name}
             sheet.data_validation(here, rule | {"error_message": f"Allowed: {_allowed(info)}."})
             self._book.define_name(name, f"=sizes!{here}")
@@ -148,9 +150,10 @@ class _Workbook:
         for column, shown in enumerate((name.part or "all", name.metric, name.unit)):
             sheet.write_string(row, column, shown)
         power = limit.numerator.bit_length() - 1
-        verdict = f'IF(sizes_allowed,IF(D{row + 1}<F{row + 1},"exact","rounded"),"no size")'
+        whether = f'IF(D{row + 1}<F{row + 1},"{_EXACT}","{_ROUNDED}")'
+        verdict = f'IF(sizes_allowed,{whether},"no size")'
         sheet.write_formula(row, 3, f"={written}", self._number, float(value))
-        sheet.write_formula(row, 4, f"={verdict}", None, "exact" if value < limit else "rounded")
+        sheet.write_formula(row, 4, f"={verdict}", None, _EXACT if value < limit else _ROUNDED)
         sheet.write_formula(row, 5, f"=2^{power}", self._whole, float(limit))
         sheet.write_string(row, 6, METRICS[name.metric])
         self._book.define_name(full, f"='{name.stage}'!$D${row + 1}")
