@@ -14,7 +14,7 @@ from symcost.errors import InputError
 from symcost.exact import Evaluator
 from symcost.export.csv_table import export_csv
 from symcost.symbols import CATALOGUE, B
-from tests.export.figures import figures, points
+from tests.export.figures import different_figures, points
 
 
 def rows(formulas):
@@ -37,8 +37,7 @@ def value(code, sizes):
 
 @pytest.mark.parametrize("execution", ["eager", pytest.param("fused", marks=pytest.mark.slow)])
 def test_the_text_means_the_figure(execution):
-    known: dict = {}
-    formulas = {known.setdefault(f, name): f for name, f in figures(execution).items()}
+    formulas = different_figures(execution)
     programs = {row["name"]: program(row["formula"]) for row in rows(formulas)}
     assert set(programs) == set(formulas)
     for sizes in points(20):
@@ -61,7 +60,7 @@ def test_a_row():
 
 
 def test_symbols_are_those_of_the_text():
-    for row in rows(figures()):
+    for row in rows(different_figures()):
         words = set(re.findall(r"[A-Za-z_]+", row["formula"])) & set(CATALOGUE)
         assert words <= set(row["symbols"].split())
 
