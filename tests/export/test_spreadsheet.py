@@ -61,9 +61,8 @@ def disagreements(written, formulas, sizes_list):
     return found, exact
 
 
-@pytest.mark.parametrize("execution", ["eager", "fused"])
-def test_what_is_called_exact_is_exact(execution):
-    formulas = figures(execution)
+def test_what_is_called_exact_is_exact():
+    formulas = figures()
     found, exact = disagreements(export_xlsx(formulas, "test", {}), formulas, points(80))
     assert not found
     assert exact > 80 * len(formulas) / 3
