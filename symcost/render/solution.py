@@ -12,10 +12,10 @@ import sympy as sp
 from symcost.cost import as_rational, simplest
 from symcost.exact import Bindings, Number, decimal_text
 from symcost.figures import exact
+from symcost.formulas import latex, text
 from symcost.insight.grids import GridSolution
 from symcost.insight.solving import Boundary, ClosedForm, Solution
 from symcost.render.figures import human
-from symcost.render.formulas import latex, text
 from symcost.render.sections import Section
 from symcost.symbols import Expr
 

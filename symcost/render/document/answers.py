@@ -11,6 +11,7 @@ from symcost.cost import Amount
 from symcost.errors import DomainError
 from symcost.exact import Evaluator
 from symcost.execution import Execution
+from symcost.formulas import latex
 from symcost.insight.conditions import solve_conditions
 from symcost.insight.devices import Device, device_named
 from symcost.insight.grids import GridSolution
@@ -23,7 +24,6 @@ from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_collectives
 from symcost.render.document.display import math
-from symcost.render.formulas import latex
 from symcost.render.latency import DAY
 from symcost.render.solution import root_of, whole_coefficients
 from symcost.symbols import B

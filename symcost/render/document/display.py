@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from symcost.cost import METRICS, Amount, Cost
+from symcost.formulas import grouped, latex, latex_groups
 from symcost.render.figures import human
-from symcost.render.formulas import grouped, latex, latex_groups
 
 Stages = Mapping[str, Cost]
 LABELS = {

@@ -11,13 +11,13 @@ import sympy as sp
 from symcost.cost import as_rational
 from symcost.exact import Evaluator, Number
 from symcost.execution import Execution
+from symcost.formulas import Group, groups
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.models.deepseek_ocr.geometry import Views, queries
 from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, Workload, costs_of
 from symcost.render.document.display import SHOWN, Stages, digits, math
-from symcost.render.formulas import Group, groups
 from symcost.render.report import Report
 from symcost.symbols import Expr, ceil_div
 

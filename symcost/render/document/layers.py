@@ -9,10 +9,10 @@ import sympy as sp
 
 from symcost.cost import Amount, Cost
 from symcost.execution import Execution, cost_of
+from symcost.formulas import grouped
 from symcost.layers.catalogue import GeneralLayer
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
 from symcost.render.document.display import LABELS, SHOWN, displayed, math
-from symcost.render.formulas import grouped
 from symcost.symbols import (
     CATALOGUE,
     D,

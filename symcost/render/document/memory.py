@@ -10,6 +10,7 @@ import sympy as sp
 
 from symcost.cost import Amount, Cost, as_rational, simplest
 from symcost.execution import Execution
+from symcost.formulas import latex
 from symcost.insight.subject import ANSWER
 from symcost.models import load
 from symcost.models.deepseek_ocr.config import DecoderConfig
@@ -18,7 +19,6 @@ from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, costs_of, stage_costs
 from symcost.peaks import Condition, peaks
 from symcost.render.document.display import LABELS, Stages, displayed, math
-from symcost.render.formulas import latex
 from symcost.render.report import Report
 from symcost.stages import over_tokens
 

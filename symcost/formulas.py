@@ -144,6 +144,8 @@ class _Notation:
     times: str
     opening: str
     closing: str
+    comma: str = ", "
+    maximum: str = "max"
 
 
 def text(formula: Amount) -> str:
@@ -161,10 +163,20 @@ def latex_groups(formula: Amount) -> list[str]:
     return _pieces(as_rational(formula), _Notation(_term_latex, " ", r"\left(", r"\right)"))
 
 
+def flowing_latex(formula: Amount) -> str:
+    """A formula as LaTeX that TeX may break into lines between its terms, inside brackets too."""
+    how = _Notation(_flowing_term, r"\,", r"\bigl(", r"\bigr)", r",\allowbreak ", r"\max")
+    return _signed(_pieces(as_rational(formula), how))
+
+
+def _flowing_term(term: Expr) -> str:
+    return flowing_latex(term) if isinstance(term, sp.Max) else _term_latex(term)
+
+
 def _pieces(formula: Expr, how: _Notation) -> list[str]:
     if isinstance(formula, sp.Max):
-        inside = ", ".join(_signed(_pieces(argument, how)) for argument in formula.args)
-        return [f"max{how.opening}{inside}{how.closing}"]
+        inside = how.comma.join(_signed(_pieces(argument, how)) for argument in formula.args)
+        return [f"{how.maximum}{how.opening}{inside}{how.closing}"]
     pieces: list[str] = []
     for group in groups(formula):
         if len(group.terms) == 1:

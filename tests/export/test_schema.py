@@ -1,0 +1,108 @@
+"""The JSON Schema: files of formulas are valid, broken ones are not."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+
+from symcost.export.json_tree import encode
+from symcost.export.schema import formulas_schema
+from tests.export.test_json_tree import FORMULAS
+
+GENERATED = Path(__file__).parents[2] / "generated" / "deepseek_ocr"
+SCHEMA = jsonschema.Draft202012Validator(formulas_schema())
+OF_FORMULA = jsonschema.Draft202012Validator(
+    {"$ref": "#/$defs/formula", "$defs": formulas_schema()["$defs"]}
+)
+
+
+def file(reference):
+    text = (GENERATED / f"formulas_{reference}.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A file with one stage of each execution and few modules."""
+    whole = file("vendor")
+    for stages in whole["executions"].values():
+        del stages["prefill"], stages["vision"]
+    whole["modules"] = {"decode": dict(list(whole["modules"]["decode"].items())[:5])}
+    return whole
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(formulas_schema())
+    assert json.loads(json.dumps(formulas_schema())) == formulas_schema()
+
+
+@pytest.mark.parametrize(
+    "reference", ["transformers", pytest.param("vendor", marks=pytest.mark.slow)]
+)
+def test_generated_files_are_valid(reference):
+    SCHEMA.validate(file(reference))
+
+
+@given(FORMULAS)
+@settings(max_examples=30)
+def test_every_formula_is_valid(formula):
+    OF_FORMULA.validate(encode(formula))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, True, 1.5, {}, [], "x", "E + 1", ["eval", "B"], ["+", "B"], ["^", "B", 2, 3],
+        ["abs", "B", "S"], ["/", 1, 0], ["/", "B", 2], ["/", 1, True], [["+"], 1, 2],
+        ["+", 1, ["lambda", 2]], ["min", 1, ["max", "B"]], ["floor"], ["*", "B", None],
+    ],
+)  # fmt: skip
+def test_what_is_no_formula_is_not_valid(value):
+    assert not OF_FORMULA.is_valid(value)
+
+
+def without(*path):
+    def change(document):
+        for name in path[:-1]:
+            document = document[name]
+        del document[path[-1]]
+
+    return change
+
+
+def holding(value, *path):
+    def change(document):
+        for name in path[:-1]:
+            document = document[name]
+        document[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("model"),
+        without("symbols", "B", "meaning"),
+        without("executions", "fused"),
+        without("executions", "eager", "decode", "flops"),
+        without("executions", "eager", "decode", "parts", "decoder", "parts"),
+        holding(1, "model"),
+        holding({}, "more"),
+        holding("FLOP", "metrics", "flops"),
+        holding(1.25, "executions", "eager", "decode", "flops"),
+        holding(["+", "B", "x"], "executions", "ideal", "decode", "parts", "decoder", "flops"),
+        holding({"macs": 1}, "modules", "decode", "lm_head"),
+        holding([], "modules"),
+    ],
+)
+def test_broken_files_are_not_valid(small, change):
+    SCHEMA.validate(small)
+    broken = copy.deepcopy(small)
+    change(broken)
+    assert not SCHEMA.is_valid(broken)
