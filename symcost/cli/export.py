@@ -11,7 +11,7 @@ from symcost.cli import options as given
 from symcost.cli.output import formulas_status
 from symcost.errors import InputError
 from symcost.execution import Execution
-from symcost.export.code import Language, exported, figure_names
+from symcost.export.files import Language, exported, figure_names
 from symcost.export.targets import About
 from symcost.figures import formula_of
 from symcost.files import require_writable, write_all
@@ -19,7 +19,8 @@ from symcost.models.deepseek_ocr.executions import Executions
 from symcost.models.deepseek_ocr.geometry import SYMBOLIC
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.models.deepseek_ocr.workload import symbolic_costs
+from symcost.models.deepseek_ocr.workload import Workload, symbolic_costs
+from symcost.symbols import T
 
 _STAGES = {
     "vision": "the vision tower and the projector on all pages of a batch",
@@ -52,7 +53,7 @@ def export(
     no_image: given.NoImage = False,
     config: given.Config = None,
 ) -> None:
-    """Exact code of the formulas that runs without symcost: Python, C or JavaScript."""
+    """The formulas where they are used: Python, C or JavaScript, LaTeX, CSV, a workbook."""
     widths, routing, how = Widths.parse(width), Routing.parse(experts), Executions.parse(execution)
     with formulas_status():
         costs = symbolic_costs(
@@ -80,7 +81,9 @@ def export(
             },
             stages=_STAGES,
         )
-        files = exported(lang, {name: formula_of(costs, name) for name in names}, about)
+        sizes = Workload.from_options(no_image=no_image).bindings | {T: 1} | widths.bindings
+        formulas = {name: formula_of(costs, name) for name in names}
+        files = exported(lang, formulas, about, sizes)
     written = {folder / name: text for name, text in files.items()}
     for path in written:
         require_writable(path)

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import zipfile
 
 import pytest
 
@@ -14,13 +15,17 @@ from tests.cli.program import run
         ("python", ["deepseek_ocr.py"]),
         ("c", ["deepseek_ocr.c", "deepseek_ocr.h"]),
         ("javascript", ["deepseek_ocr.mjs"]),
+        ("latex", ["deepseek_ocr.tex"]),
+        ("csv", ["deepseek_ocr.csv"]),
     ],
 )
 def test_files_of_a_language(lang, names, tmp_path):
     done = run("export", "deepseek-ocr", "--lang", lang, "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    assert "execution eager" in (tmp_path / "out" / names[-1]).read_text(encoding="utf-8")
+    assert "bytes_read" in (tmp_path / "out" / names[-1]).read_text(encoding="utf-8").replace(
+        "\\_", "_"
+    )
 
 
 def test_exported_python_says_what_a_report_says(tmp_path):
@@ -36,6 +41,12 @@ def test_exported_python_says_what_a_report_says(tmp_path):
     found = code["decode"](B=3, K=924, T=1)
     for metric in ("flops", "bytes_read", "activation_bytes"):
         assert getattr(found, metric) == stages["decode"][metric]
+
+
+def test_a_workbook(tmp_path):
+    command = ("export", "deepseek-ocr", "--lang", "xlsx", "--figure", "decode.flops")
+    assert run(*command, "-o", str(tmp_path)).returncode == 0
+    assert zipfile.is_zipfile(tmp_path / "deepseek_ocr.xlsx")
 
 
 def test_a_file_is_replaced_only_if_asked_for(tmp_path):

@@ -1,4 +1,4 @@
-"""Exported code: a model's figures as files of a language, ready to be used elsewhere."""
+"""Exports: a model's figures as files, ready to be used elsewhere."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from symcost.cost import METRICS, Cost
+from symcost.exact import Bindings
 from symcost.export.c_code import export_c
+from symcost.export.csv_table import export_csv
 from symcost.export.javascript_code import export_javascript
+from symcost.export.latex import export_latex
 from symcost.export.python_code import export_python
+from symcost.export.spreadsheet import export_xlsx
 from symcost.export.targets import About
 from symcost.symbols import Expr
 
 
 class Language(StrEnum):
-    """A language that figures are exported to."""
+    """What figures are exported as."""
 
     PYTHON = "python"
     C = "c"
     JAVASCRIPT = "javascript"
+    LATEX = "latex"
+    CSV = "csv"
+    XLSX = "xlsx"
 
 
 def figure_names(costs: Mapping[str, Cost]) -> list[str]:
@@ -33,20 +40,34 @@ def figure_names(costs: Mapping[str, Cost]) -> list[str]:
     return [f"{place}.{metric}" for place in places for metric in metrics]
 
 
-def exported(language: Language, figures: Mapping[str, Expr], about: About) -> dict[str, str]:
+def exported(
+    language: Language, figures: Mapping[str, Expr], about: About, sizes: Bindings
+) -> dict[str, str | bytes]:
     """The files of a language by name.
 
     Parameters
     ----------
     figures : mapping of str to sympy.Expr
         Formulas by STAGE[.PART].METRIC.
+    sizes : mapping of sympy.Symbol to int or Fraction
+        What a workbook begins with.
 
     Raises
     ------
     InputError, DomainError
         A figure cannot be represented exactly, or a name cannot stand in code.
     """
-    return _FILES[language](figures, about)
+    if language is Language.XLSX:
+        return {f"{about.identifier}.xlsx": export_xlsx(figures, about.title, sizes)}
+    return dict(_FILES[language](figures, about))
+
+
+def _latex(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
+    return {f"{about.identifier}.tex": export_latex(figures, about.title)}
+
+
+def _csv(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
+    return {f"{about.identifier}.csv": export_csv(figures)}
 
 
 def _python(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
@@ -63,5 +84,11 @@ def _javascript(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
 
 
 _FILES: Mapping[Language, Callable[[Mapping[str, Expr], About], dict[str, str]]] = MappingProxyType(
-    {Language.PYTHON: _python, Language.C: _c, Language.JAVASCRIPT: _javascript}
+    {
+        Language.PYTHON: _python,
+        Language.C: _c,
+        Language.JAVASCRIPT: _javascript,
+        Language.LATEX: _latex,
+        Language.CSV: _csv,
+    }
 )
