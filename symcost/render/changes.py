@@ -11,6 +11,7 @@ from typing import Any
 
 import sympy as sp
 
+from symcost import formulas
 from symcost.errors import DomainError, InputError, UnboundSymbolError
 from symcost.exact import Bindings, Evaluator, Number, decimal_text
 from symcost.export.json_tree import decode
@@ -26,7 +27,6 @@ from symcost.insight.changes import (
     Side,
     place,
 )
-from symcost.render import formulas
 from symcost.render.figures import sign_of
 from symcost.render.sections import Section
 from symcost.render.sensitivity import signed

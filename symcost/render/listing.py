@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from symcost import formulas
 from symcost.cost import Cost, as_rational
 from symcost.errors import InputError
 from symcost.export.json_tree import encode
-from symcost.render import formulas
 from symcost.symbols import Expr
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy as sp
 
+from symcost import formulas
 from symcost.cost import Amount
 from symcost.errors import DomainError
 from symcost.exact import Bindings, Evaluator, Number
@@ -25,7 +26,6 @@ from symcost.insight.sensitivity import (
     with_crops,
 )
 from symcost.peaks import Condition
-from symcost.render import formulas
 from symcost.render.figures import human, sign_of
 from symcost.render.sections import Section
 from symcost.symbols import Expr, info_of
