@@ -20,7 +20,8 @@ from tests.cli.program import run
     ],
 )
 def test_files_of_a_language(lang, names, tmp_path):
-    done = run("export", "deepseek-ocr", "--lang", lang, "-o", str(tmp_path / "out"))
+    figures = ("--execution", "ideal", "--figure", "decode.bytes_read")
+    done = run("export", "deepseek-ocr", "--lang", lang, *figures, "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert "bytes_read" in (tmp_path / "out" / names[-1]).read_text(encoding="utf-8").replace(
