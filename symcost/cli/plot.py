@@ -19,6 +19,7 @@ from symcost.insight.collectives import AllReduce
 from symcost.insight.devices import device_named
 from symcost.insight.subject import ANSWER, Subject
 from symcost.models.deepseek_ocr.executions import Executions
+from symcost.render.pictures import SUFFIXES
 from symcost.render.plots import Kind
 
 
@@ -55,7 +56,6 @@ def plot(
     # These load NumPy, which other commands do not need.
     from symcost.render.plots.asked import Asked  # noqa: PLC0415
     from symcost.render.plots.drawing import picture  # noqa: PLC0415
-    from symcost.render.plots.style import SUFFIXES  # noqa: PLC0415
 
     if output.suffix not in SUFFIXES:
         raise InputError(f"{output} has no known ending; allowed: FILE.svg, FILE.png")

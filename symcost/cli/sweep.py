@@ -15,6 +15,7 @@ from symcost.errors import InputError
 from symcost.files import require_writable, write_all
 from symcost.models import require_model
 from symcost.models.deepseek_ocr.config import from_file
+from symcost.render.pictures import SUFFIXES
 from symcost.render.sections import sections_markdown
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def sweep(
     if not axis and table is None:
         raise InputError("nothing changes; give --axis, such as --axis batch=1:256:*2, or --table")
     # These load NumPy and numba, which other commands do not need.
-    from symcost.render.sweep_plot import SUFFIXES, picture, require_drawable  # noqa: PLC0415
+    from symcost.render.sweep_plot import picture, require_drawable  # noqa: PLC0415
     from symcost.sweeps.axes import Axis  # noqa: PLC0415
     from symcost.sweeps.files.tables import read_table  # noqa: PLC0415
     from symcost.sweeps.plan import Plan  # noqa: PLC0415

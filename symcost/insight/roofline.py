@@ -171,27 +171,12 @@ class Timing:
             return None
         return max(self.bound_by, key=lambda resource: self.bound_by[resource])
 
-    @property
-    def compute(self) -> Fraction:
-        """Seconds of the slower of the matrix and the other units."""
-        return max(self.busy[r] for r in (Resource.MATRIX, Resource.VECTOR) if r in self.busy)
-
-    def __add__(self, other: Timing) -> Timing:
-        """One after the other."""
-        return Timing(_added(self.busy, other.busy), _added(self.bound_by, other.bound_by))
-
     def __truediv__(self, count: int) -> Timing:
         """The mean of so many equal ones."""
         return Timing(
             {resource: value / count for resource, value in self.busy.items()},
             {resource: value / count for resource, value in self.bound_by.items()},
         )
-
-
-def _added(
-    one: Mapping[Resource, Fraction], other: Mapping[Resource, Fraction]
-) -> dict[Resource, Fraction]:
-    return {r: one.get(r, Fraction()) + other.get(r, Fraction()) for r in {**one, **other}}
 
 
 def timing(groups: Iterable[Mapping[Resource, Fraction]], rate: Rates) -> Timing:

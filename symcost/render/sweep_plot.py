@@ -12,6 +12,7 @@ from typing import Any
 
 from symcost.errors import InputError
 from symcost.render import sweep_panels as panels
+from symcost.render.pictures import PIXELS, STYLE, SUFFIXES
 from symcost.render.sweep_panels import Amounts, groups_of
 from symcost.render.sweep_roles import Name, names_of, of_dots, of_lines
 from symcost.sweeps.block import MOST_KEPT, counted
@@ -23,30 +24,8 @@ MOST_DRAWN = 200_000
 """Points of all panels together."""
 MOST_PANELS = 24
 """Metrics of a picture."""
-SUFFIXES = (".svg", ".png")
-"""What names of pictures end in."""
 
-_STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#666666",
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "font.size": 9,
-    "grid.color": "#E2E2E2",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "lines.markersize": 3.5,
-    "svg.fonttype": "path",  # letters look the same where the font is missing
-    "svg.hashsalt": "symcost",
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-}
-_PIXELS = 200
-"""Dots per inch of a PNG."""
+_STYLE = {**STYLE, "legend.handlelength": 2.6, "lines.markersize": 3.5}
 
 
 def plot(result: Sweep) -> Any:
@@ -83,7 +62,7 @@ def picture(result: Sweep, suffix: str) -> bytes:
     contents = io.BytesIO()
     with _style():
         figure = _plot(result)
-        figure.savefig(contents, format=suffix[1:], dpi=_PIXELS, metadata=about[suffix])
+        figure.savefig(contents, format=suffix[1:], dpi=PIXELS, metadata=about[suffix])
     return contents.getvalue()
 
 

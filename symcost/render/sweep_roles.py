@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.errors import InputError
+from symcost.render.pictures import COLOURS
 from symcost.render.sweep_scales import geometric, written
 from symcost.sweeps.axes import Column
 from symcost.sweeps.describing import NAMES
 from symcost.sweeps.files.description import library
 from symcost.sweeps.sweeping import Sweep
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's, which colour-blind people tell apart."""
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 

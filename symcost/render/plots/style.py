@@ -10,24 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from symcost.errors import InputError
+from symcost.render.pictures import COLOURS, PIXELS, STYLE, SUFFIXES
 from symcost.render.plots.asked import ATTENTION, EXPERTS, REST
-
-SUFFIXES = (".svg", ".png")
-"""What names of plots end in."""
 
 FAINT = "#555555"
 """The colour of what stands beside the data."""
 
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)
-"""Okabe and Ito's, which colour-blind people tell apart."""
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
 
 PARTS: Mapping[str, tuple[str, str]] = {
     "sam": (BLUE, ""),
@@ -47,27 +36,7 @@ STAGES: Mapping[str, Mapping[str, Any]] = {
 }
 """The line of each stage."""
 
-_STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#666666",
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "font.size": 9,
-    "grid.color": "#E2E2E2",
-    "grid.linewidth": 0.6,
-    "hatch.linewidth": 0.6,
-    "legend.frameon": False,
-    "lines.markersize": 4,
-    "svg.fonttype": "path",  # letters look the same where the font is missing
-    "svg.hashsalt": "symcost",
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-}
-_PIXELS = 200
-"""Dots per inch of a PNG."""
+_STYLE = {**STYLE, "hatch.linewidth": 0.6, "lines.markersize": 4}
 _LETTER = 0.068
 """Inches of a letter of what runs."""
 
@@ -95,7 +64,7 @@ def file_of(draw: Callable[[], Any], suffix: str) -> bytes:
     about = {".svg": {"Date": None, "Creator": "symcost"}, ".png": {"Software": "symcost"}}
     contents = io.BytesIO()
     with styled():
-        draw().savefig(contents, format=suffix[1:], dpi=_PIXELS, metadata=about[suffix])
+        draw().savefig(contents, format=suffix[1:], dpi=PIXELS, metadata=about[suffix])
     return contents.getvalue()
 
 
