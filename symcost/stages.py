@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
-from typing import Protocol, TypeVar, runtime_checkable
+from functools import cached_property, lru_cache
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import sympy as sp
 
@@ -15,6 +15,7 @@ from symcost.cost import Cost, Entry, Storage
 from symcost.errors import DomainError
 from symcost.execution import Execution, cost_of, saved_bytes
 from symcost.graph import Graph
+from symcost.operators import OPERATORS
 from symcost.symbols import B, Expr, K, Size, T, as_expr, check_size
 from symcost.tensor import Kind
 
@@ -104,6 +105,34 @@ class GraphLayer:
     def get_backward_cost(self) -> Cost:
         """The cost of the gradients of the graph's weights and inputs."""
         return self._backward
+
+
+def shared_layer(
+    forward: Callable[..., Graph],
+    *given: Hashable,
+    execution: Execution = Execution.EAGER,
+    parts: Mapping[str, tuple[str, ...]] | None = None,
+) -> GraphLayer:
+    """The layer of a forward pass, which is run once for the same sizes and rules of operators."""
+    rules = tuple(known.rule for known in OPERATORS.values())
+    return _layer(_graph(forward, given, rules), execution, tuple((parts or {}).items()))
+
+
+@lru_cache(maxsize=64)
+def _graph(forward: Callable[..., Graph], given: tuple[Any, ...], rules: Hashable) -> Graph:
+    del rules  # what the graph was made under
+    return forward(*given)
+
+
+@lru_cache(maxsize=64)
+def _layer(graph: Graph, execution: Execution, parts: tuple[Any, ...]) -> GraphLayer:
+    return GraphLayer(graph, execution, dict(parts))
+
+
+def forget_layers() -> None:
+    """Run all forward passes anew: where something else than a rule was changed."""
+    _layer.cache_clear()
+    _graph.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import settings
 
+from symcost.stages import forget_layers
 from tests.mistakes import changed_rule
 
 settings.register_profile("symcost", deadline=None, derandomize=True, max_examples=50)
@@ -16,6 +17,17 @@ def pytest_collection_finish():
     """Packages and cases stay until the end, so the collector of garbage leaves them out."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def _layers_of_what_is_patched(request):
+    """Layers are shared by models; what is patched in a test is in those that it makes, only."""
+    patches = "monkeypatch" in request.fixturenames
+    if patches:
+        forget_layers()
+    yield
+    if patches:
+        forget_layers()
 
 
 @pytest.fixture

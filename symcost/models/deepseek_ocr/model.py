@@ -24,7 +24,14 @@ from symcost.models.deepseek_ocr.reference import reference_named
 from symcost.models.deepseek_ocr.routing import Routing, touched
 from symcost.models.deepseek_ocr.vision import PARTS, vision
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache, over_tokens
+from symcost.stages import (
+    GraphLayer,
+    Layer,
+    Stage,
+    SyntheticKVCache,
+    over_tokens,
+    shared_layer,
+)
 from symcost.symbols import ZERO, B, Expr, K, S, Size, T, U, as_expr, check_size
 
 
@@ -150,22 +157,25 @@ class DeepseekOCRModel:
             raise InputError(f"lm_head is {lm_head!r}; allowed: all, last")
         last_only = lm_head == "last"
         parallel.require_fit(config.decoder)
-        text = seen = GraphLayer(decoder(config.decoder, named, None, parallel), how.decoder)
+        sizes = config.decoder, named
+        text = seen = shared_layer(decoder, *sizes, None, parallel, execution=how.decoder)
         exchanged = {
             "decoder": tuple(collectives.of_decoder(config.decoder, parallel)),
             "lm_head": tuple(collectives.of_head(config.decoder, parallel, last_only=last_only)),
         }
         if views is not None:
-            seen = GraphLayer(decoder(config.decoder, named, views, parallel), how.decoder)
+            seen = shared_layer(decoder, *sizes, views, parallel, execution=how.decoder)
             exchanged["vision"] = tuple(collectives.of_vision(config.decoder, views, parallel))
         return cls(
             vision_layer=None
             if views is None
-            else GraphLayer(vision(config, named, views), how.vision, PARTS),
+            else shared_layer(vision, config, named, views, execution=how.vision, parts=PARTS),
             prefill_decoder=seen,
             step_decoder=text,
             num_decoder_layers=1,
-            head_layer=GraphLayer(head(config.decoder, parallel, last_only=last_only), how.decoder),
+            head_layer=shared_layer(
+                head, config.decoder, parallel, last_only, execution=how.decoder
+            ),
             widths=Widths() if widths is None else widths,
             image_tokens=0 if views is None else views.image_tokens,
             decoder_config=config.decoder,
