@@ -19,14 +19,15 @@ from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.render.document import context, evidence
+from symcost.render.plots.drawing import plots_of_page
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _TEMPLATES = [_PACKAGE / "templates", _PACKAGE.parent / "templates"]
 """In an installed package templates lie inside it, in a checkout beside it."""
 
 
-def generated_files(model: str, root: Path) -> dict[Path, str]:
-    """Every generated file by its path in the project; the same text whenever it is called.
+def generated_files(model: str, root: Path) -> dict[Path, str | bytes]:
+    """Every generated file by its path in the project; the same bytes whenever it is called.
 
     Parameters
     ----------
@@ -36,8 +37,10 @@ def generated_files(model: str, root: Path) -> dict[Path, str]:
     Raises
     ------
     InputError
-        The evidence is missing, or is of other formulas.
+        The evidence is missing, or is of other formulas; or an extra is not installed.
     """
+    folder = Path("generated") / evidence.folder(model)
+    plots = plots_of_page(model)
     by_reference = {
         name: {
             execution.value: symbolic_stages(
@@ -55,8 +58,8 @@ def generated_files(model: str, root: Path) -> dict[Path, str]:
     }
     proofs = evidence.stored(model, root)
     shown = context(model, by_reference, proofs)
-    folder = Path("generated") / evidence.folder(model)
-    files = {folder / name: text for name, text in proofs.items()}
+    files: dict[Path, str | bytes] = {folder / name: text for name, text in proofs.items()}
+    files |= {folder / "plots" / f"{kind}.svg": plot for kind, plot in plots.items()}
     files |= {
         folder / f"formulas_{name}.json": _json(formulas_object(model, name, stages)) + "\n"
         for name, stages in by_reference.items()
@@ -85,18 +88,21 @@ def _json(value: Any, indent: str = "") -> str:
     return "{\n" + ",\n".join(entries) + "\n" + indent + "}"
 
 
-def differences(files: Mapping[Path, str]) -> str:
+def differences(files: Mapping[Path, str | bytes]) -> str:
     """What lies on disk against what should, as a unified diff; empty where they agree."""
     changes: list[str] = []
     for path, wanted in files.items():
         try:
-            present = path.read_text(encoding="utf-8") if path.exists() else ""
+            present = path.read_bytes() if path.exists() else b""
+            if isinstance(wanted, bytes):
+                changes += [] if present == wanted else [f"{path} is not what is generated\n"]
+                continue
+            changes += difflib.unified_diff(
+                present.decode().splitlines(keepends=True),
+                wanted.splitlines(keepends=True),
+                f"{path} (on disk)",
+                f"{path} (generated)",
+            )
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} cannot be read: {error}") from None
-        changes += difflib.unified_diff(
-            present.splitlines(keepends=True),
-            wanted.splitlines(keepends=True),
-            f"{path} (on disk)",
-            f"{path} (generated)",
-        )
     return "".join(changes)

@@ -78,6 +78,7 @@ def context(
     decoder = sp.expand(stages["prefill"].parts["decoder"].matrix_flops)
     return {
         "model": model,
+        "folder": evidence.folder(model),
         "config": config,
         "parameters": _parameters(stages),
         "moe_layers": config.decoder.layers - config.decoder.dense_layers,
