@@ -12,6 +12,7 @@ import sympy as sp
 
 from symcost.autodiff import backward
 from symcost.cost import Cost, Entry, Storage
+from symcost.display import Displayed, Sheet
 from symcost.errors import DomainError
 from symcost.execution import Execution, cost_of, saved_bytes
 from symcost.graph import Graph
@@ -43,7 +44,7 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True)
-class FixedLayer:
+class FixedLayer(Displayed):
     """A layer known by its figures only."""
 
     forward: Cost
@@ -57,9 +58,18 @@ class FixedLayer:
         """The cost that was stated."""
         return self.backward
 
+    def sheet(self) -> Sheet:
+        """What notebooks show: both costs."""
+        tables = [
+            replace(table, caption=name)
+            for name, cost in (("forward", self.forward), ("backward", self.backward))
+            for table in cost.sheet().tables
+        ]
+        return Sheet("Layer known by its figures", tables)
+
 
 @dataclass(frozen=True, eq=False)
-class GraphLayer:
+class GraphLayer(Displayed):
     """A layer whose costs are read off its graph.
 
     Parameters
@@ -104,6 +114,14 @@ class GraphLayer:
     def get_backward_cost(self) -> Cost:
         """The cost of the gradients of the graph's weights and inputs."""
         return self._backward
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: the forward cost, and the operators of the graph."""
+        cost = self.get_forward_cost().sheet()
+        tables = [*cost.tables, *self.graph.sheet().tables]
+        return Sheet(
+            f"Layer of {len(self.graph.operations)} operators, {self.execution}", tables, cost.notes
+        )
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import sympy as sp
 
-from symcost.cost import Cost, as_rational
-from symcost.exact import Evaluator, Number
+from symcost.cost import Cost
+from symcost.exact import Evaluator, Number, as_rational
 from symcost.insight.conditions import memory_condition
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.roofline import (

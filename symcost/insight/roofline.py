@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 from symcost.assignments import assignments, refusal
-from symcost.cost import MACS, VECTOR_FLOPS, Cost, Traffic, as_rational
+from symcost.cost import MACS, VECTOR_FLOPS, Cost, Traffic
 from symcost.errors import InputError
-from symcost.exact import fraction_text, rational
+from symcost.exact import as_rational, fraction_text, rational
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.symbols import Expr
 

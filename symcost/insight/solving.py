@@ -16,9 +16,8 @@ from itertools import product
 import sympy as sp
 
 from symcost.bounds import Range
-from symcost.cost import as_rational
 from symcost.errors import DomainError
-from symcost.exact import Bindings, Evaluator, Number, decimal_text
+from symcost.exact import Bindings, Evaluator, Number, as_rational, decimal_text
 from symcost.insight.signs import Chart, sign_chart, sign_of_maxima
 from symcost.symbols import Expr, info_of
 

@@ -16,9 +16,9 @@ from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.latency import Latency, Line, Need, Rooflines, needed
 from symcost.insight.roofline import AT_BEST, Efficiency, Granularity, Resource, Timing
 from symcost.insight.solving import Solution
-from symcost.render.figures import duration, human
 from symcost.render.sections import Section
 from symcost.render.solution import solution_object
+from symcost.rounded import duration, human
 
 DAY = 24 * 3600
 _UNITS = {

@@ -9,14 +9,13 @@ from typing import Any
 
 import sympy as sp
 
-from symcost.cost import as_rational, simplest
-from symcost.exact import Bindings, Number, decimal_text
+from symcost.exact import Bindings, Number, as_rational, decimal_text, simplest
 from symcost.figures import exact
 from symcost.formulas import latex, text
 from symcost.insight.grids import GridSolution
 from symcost.insight.solving import Boundary, ClosedForm, Solution
-from symcost.render.figures import human
 from symcost.render.sections import Section
+from symcost.rounded import human
 from symcost.symbols import Expr
 
 

@@ -8,9 +8,8 @@ import pytest
 import sympy as sp
 
 import symcost
-from symcost.cost import as_rational
 from symcost.errors import DomainError
-from symcost.exact import Evaluator
+from symcost.exact import Evaluator, as_rational
 from symcost.insight import solving
 from symcost.insight.solving import HOLDS, ClosedForm, Condition, Unknown, alternatives, solve
 from symcost.insight.subject import ANSWER, Subject

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from symcost.cost import Amount
 from symcost.errors import DomainError
-from symcost.exact import Evaluator
+from symcost.exact import Amount, Evaluator
 from symcost.execution import Execution
 from symcost.formulas import latex
 from symcost.insight.conditions import solve_conditions
