@@ -534,10 +534,9 @@ def cost_rows(
 
 def _shown(cost: Cost, metric: str) -> Rounded:
     if metric == "intensity":
-        moved = cost.bytes_moved
-        return Rounded(
-            f"{cost.intensity:.4g}", str(as_rational(cost.flops) / moved) if moved else "0"
-        )
+        moved = as_rational(cost.bytes_moved)
+        ratio = as_rational(cost.flops) / moved if moved else 0
+        return Rounded(f"{cost.intensity:.4g}", str(ratio))
     return rounded(cost.figure(metric), "" if metric.endswith("flops") else "B")
 
 

@@ -60,12 +60,11 @@ class FixedLayer(Displayed):
 
     def sheet(self) -> Sheet:
         """What notebooks show: both costs."""
-        tables = [
-            replace(table, caption=name)
-            for name, cost in (("forward", self.forward), ("backward", self.backward))
-            for table in cost.sheet().tables
-        ]
-        return Sheet("Layer known by its figures", tables)
+        forward, backward = self.forward.sheet(), self.backward.sheet()
+        tables = [replace(table, caption="forward") for table in forward.tables]
+        tables += [replace(table, caption="backward") for table in backward.tables]
+        notes = dict.fromkeys([*forward.notes, *backward.notes])
+        return Sheet("Layer known by its figures", tables, tuple(notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +118,8 @@ class GraphLayer(Displayed):
         """What notebooks show: the forward cost, and the operators of the graph."""
         cost = self.get_forward_cost().sheet()
         tables = [*cost.tables, *self.graph.sheet().tables]
-        return Sheet(
-            f"Layer of {len(self.graph.operations)} operators, {self.execution}", tables, cost.notes
-        )
+        title = f"Layer of {len(self.graph.operations)} operators, {self.execution}"
+        return Sheet(title, tables, cost.notes)
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ class DeepseekOCRModel(Displayed):
                 "page": "none" if views is None else str(views),
                 "bytes per element": str(Widths() if widths is None else widths),
                 "experts": str(Routing() if routing is None else routing),
-                "devices": str(parallel),
+                "devices": "one" if parallel == ONE_DEVICE else str(parallel),
             },
         )
 
