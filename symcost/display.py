@@ -104,6 +104,13 @@ class Displayed(ABC):
         return sheet_latex(self.sheet())
 
 
+def cell_text(entry: Cell) -> str:
+    """What stands in a cell as plain text."""
+    if isinstance(entry, Rounded):
+        return entry.text
+    return entry if isinstance(entry, str) else formulas.text(entry)
+
+
 _LONG = 120
 """Signs of a formula that stand in a table; the groups behind them are folded or left out."""
 _ROWS = 40

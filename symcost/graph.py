@@ -156,6 +156,10 @@ class Graph(Displayed):
         region = Region(product(sizes), width, kind, loops)
         return Tensor(name, sizes, (Piece(region, region.elements),), differentiable)
 
+    def __repr__(self) -> str:
+        """A line, not all operators."""
+        return f"<Graph of {len(self.operations)} operators>"
+
     def sheet(self) -> Sheet:
         """What notebooks show: the operators, each with what one run of it takes."""
         columns = ("path", "operator", "runs", "MACs", "vector FLOPs", "reads", "writes")

@@ -85,6 +85,10 @@ class GraphLayer(Displayed):
     execution: Execution = Execution.EAGER
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """A line, not all operators."""
+        return f"<Layer of {len(self.graph.operations)} operators, {self.execution}>"
+
     @cached_property
     def _forward(self) -> Cost:
         return self._cost(self.graph)

@@ -171,6 +171,15 @@ class Timing:
             return None
         return max(self.bound_by, key=lambda resource: self.bound_by[resource])
 
+    @property
+    def bound_text(self) -> str:
+        """The engine that bounds, with its share of the time where others bound it too."""
+        bound = self.bound
+        if bound is None:
+            return "–"
+        share = self.bound_by[bound] / self.seconds
+        return bound.value if share == 1 else f"{bound.value} {float(100 * share):.0f} %"
+
     def __truediv__(self, count: int) -> Timing:
         """The mean of so many equal ones."""
         return Timing(

@@ -30,6 +30,9 @@ from symcost.stages import GraphLayer, Layer, Stage, SyntheticKVCache, over_toke
 from symcost.symbols import ZERO, B, Expr, K, S, Size, T, U, as_expr, check_size, w_w
 from symcost.tensor import Tensor
 
+_TOLD = ("reference", "execution", "page")
+"""What of a loaded model a line tells."""
+
 
 class DeepseekOCRModel(Displayed):
     """The root model. A stage is entered by a `start_*` method and then asked for its cost.
@@ -188,6 +191,11 @@ class DeepseekOCRModel(Displayed):
                 "devices": "one" if parallel == ONE_DEVICE else str(parallel),
             },
         )
+
+    def __repr__(self) -> str:
+        """A line that tells what was loaded."""
+        told = (f"{what} {self._loaded[what]}" for what in _TOLD if what in self._loaded)
+        return f"<{', '.join([type(self).__name__, *told])}>"
 
     @property
     def operation_mode(self) -> str | None:
