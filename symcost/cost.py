@@ -379,8 +379,8 @@ class Cost(Mapping[Resource, Quantity], Displayed):
         if not self.free_symbols:
             rows = [("  " * depth + name, *row) for name, depth, row in cost_rows("whole", self)]
             at = [f"activations are most at {self.peak_path}"] if self.peak_path else []
-            held = human(self.gradient_bytes, "B")
-            gradients = [f"resident are also gradients, {held}"] if self.gradient_bytes else []
+            held = f"gradients of weights, {human(self.gradient_bytes, 'B')}, are resident too"
+            gradients = [held] if self.gradient_bytes else []
             return Sheet(title, [Table(("", *COLUMNS), rows)], at + gradients)
         left_out = ["bytes_moved", "resident_bytes"]
         if len(self.free_symbols) > _OPEN:
@@ -549,7 +549,7 @@ def _scaled(amount: Amount, unit: int) -> Any:
     return float(ratio) if ratio.is_Rational else ratio
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StageCost(Cost):
     """The cost of one stage, also in the units of a report: floats, or formulas."""
 
@@ -584,7 +584,7 @@ class StageCost(Cost):
         return self.intensity
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SequenceCost(StageCost):
     """The cost of stages that follow each other, such as a prefill and its decode steps."""
 
