@@ -133,6 +133,10 @@ class Latency(Displayed):
         """
         return 1 / self.page.seconds
 
+    def __repr__(self) -> str:
+        """A line, not all of them."""
+        return f"<Latency of batch {self.batch}>"
+
     def lines_table(self) -> Table:
         """The lines as a table, with the engines that have something to do."""
         engines = [r for r in Resource if any(line.timing.busy.get(r) for line in self.lines)]

@@ -148,6 +148,14 @@ class Solution(Displayed):
     proved: int
     computed: int
 
+    def __repr__(self) -> str:
+        """A line, not the formulas."""
+        return f"<{self._title}>"
+
+    @property
+    def _title(self) -> str:
+        return f"{self.unknown.name}: {ranges_text(self.ranges)}"
+
     def sheet(self) -> Sheet:
         """What notebooks show: the values, both sides of conditions at the ends, and formulas."""
         name = self.unknown.name
@@ -164,8 +172,7 @@ class Solution(Displayed):
             for at, (value, told) in enumerate(((boundary.holds, "yes"), (boundary.fails, "no")))
         ]
         columns = ("condition", name, "left", "", "right", "holds")
-        title = f"{name}: {ranges_text(self.ranges)}"
-        return Sheet(title, [Table(columns, rows)], list(self._notes()))
+        return Sheet(self._title, [Table(columns, rows)], list(self._notes()))
 
     def _notes(self) -> Iterator[str]:
         """The formulas of the ends, and how the answer was proved."""

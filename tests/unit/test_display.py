@@ -29,6 +29,7 @@ ANSWER = symcost.get_generation_cost(PAGE_MODEL, context_len=924, batch_size=1, 
 STAGES = symbolic_stages(symcost.load("deepseek-ocr", views=None))
 STEP = STAGES["decode"]
 SUBJECT = Subject.of("deepseek-ocr", "batch", no_image=True, context_len=100)
+CROPS = Subject.of("deepseek-ocr", "crops")
 LAYER = GraphLayer(GENERAL_LAYERS[-1].graph())
 BACKWARD = LAYER.get_backward_cost()
 FIGURES_ONLY = symcost.DeepseekOCRModel.from_layers(symcost.FixedLayer(symcost.Cost()), None, 1)
@@ -46,6 +47,7 @@ DISPLAYED = {
     "model": PAGE_MODEL,
     "model of layers": FIGURES_ONLY,
     "solution": solve_conditions(SUBJECT, ["generation.resident_bytes <= 40GB"]),
+    "grids": solve_conditions(CROPS, ["vision.flops <= 3 TFLOPs"]),
     "latency": Rooflines(SUBJECT).at(device_named("A100-40GB"), 8),
     "hostile": symcost.Cost.together(**{HOSTILE: symcost.Cost.of(HOSTILE, macs=7)}),
 }
@@ -291,7 +293,9 @@ def test_parameters_are_weights_without_their_width():
     assert "parameters" not in FIGURES_ONLY._repr_markdown_()
 
 
-@pytest.mark.parametrize("name", ["numbers", "formulas", "layer", "graph", "model"])
+@pytest.mark.parametrize(
+    "name", ["numbers", "formulas", "layer", "graph", "model", "solution", "latency"]
+)
 def test_what_is_large_is_a_line_as_text(name):
     assert re.fullmatch(r"<[^\n]{,140}>", repr(DISPLAYED[name]))
     assert " at 0x" not in repr(DISPLAYED[name])
