@@ -39,8 +39,8 @@ from rich.console import Console
 from rich.table import Table
 
 import symcost
-from symcost.cost import METRICS, as_rational
-from symcost.exact import Evaluator
+from symcost.cost import METRICS
+from symcost.exact import Evaluator, as_rational
 from symcost.figures import compile_costs
 from symcost.files import require_writable, write_all
 from symcost.models.deepseek_ocr.workload import symbolic_stages

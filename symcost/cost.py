@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from fractions import Fraction
 from functools import cache, cached_property
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import sympy as sp
 
+from symcost.display import Displayed, Rounded, Sheet, Table, cell, rounded
 from symcost.errors import DomainError, InputError, UnitError
-from symcost.exact import Evaluator, Number
+from symcost.exact import Amount, Evaluator, Number, as_rational, simplest
 from symcost.peaks import largest
+from symcost.rounded import human
 from symcost.symbols import Expr, Size, as_expr
 from symcost.tensor import Kind
 
 if TYPE_CHECKING:
     from symcost.numeric.compiled import Compiled
-
-Amount: TypeAlias = int | Fraction | sp.Expr
-"""A number where everything is bound, otherwise a formula."""
 
 
 class Unit(StrEnum):
@@ -105,6 +103,28 @@ METRICS: Mapping[str, str] = {
 }
 """What can be asked of a cost, and what it means."""
 
+LABELS = {
+    name: name.replace("_", " ").replace("flops", "FLOPs").replace("kv", "KV") for name in METRICS
+}
+"""What figures are called in texts."""
+
+COLUMNS: Mapping[str, str] = {
+    "FLOPs": "flops",
+    "matrix": "matrix_flops",
+    "vector": "vector_flops",
+    "read": "bytes_read",
+    "written": "bytes_written",
+    "FLOPs/byte": "intensity",
+    "weights": "weight_bytes",
+    "activations": "activation_bytes",
+    "KV cache": "kv_bytes",
+    "resident": "resident_bytes",
+}
+"""The columns of a table of costs in numbers, and the figures in them."""
+
+
+_OPEN = 3
+"""Sizes up to which the peak of live activations is found before a reader gets tired."""
 
 _UNNAMED = count(1)
 
@@ -113,15 +133,6 @@ def _stated(path: str, amount: Size) -> Expr:
     formula = as_expr(amount)
     if formula.is_negative:
         raise DomainError(f"{path} is stated to cost {amount}; a cost is not negative")
-    return formula
-
-
-def simplest(formula: Amount) -> Any:
-    """A number as a Python number, a formula as it is."""
-    if isinstance(formula, sp.Integer):
-        return int(formula)
-    if isinstance(formula, sp.Rational):
-        return Fraction(int(formula.p), int(formula.q))
     return formula
 
 
@@ -166,7 +177,7 @@ def _lies_in(path: str, prefix: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Cost(Mapping[Resource, Quantity]):
+class Cost(Mapping[Resource, Quantity], Displayed):
     """A frozen ledger of resources, entry by entry, and the parts that it is made of.
 
     Parameters
@@ -363,6 +374,27 @@ class Cost(Mapping[Resource, Quantity]):
         """The symbols that the cost still depends on."""
         return frozenset[sp.Symbol]().union(*(e.amount.free_symbols for e in self.entries))
 
+    def sheet(self) -> Sheet:
+        """What notebooks show: numbers by part, or formulas of the whole and FLOPs of the parts."""
+        title = f"{type(self).__name__} of {len(self.paths)} operators"
+        if not self.free_symbols:
+            rows = [("  " * depth + name, *row) for name, depth, row in cost_rows("whole", self)]
+            at = [f"activations are most at {self.peak_path}"] if self.peak_path else []
+            held = f"gradients of weights, {human(self.gradient_bytes, 'B')}, are resident too"
+            gradients = [held] if self.gradient_bytes else []
+            return Sheet(title, [Table(("", *COLUMNS), rows)], at + gradients)
+        left_out = ["bytes_moved", "resident_bytes"]
+        if len(self.free_symbols) > _OPEN:
+            left_out.append("activation_bytes")
+        shown = [metric for metric in METRICS if metric not in left_out]
+        tables = [
+            Table(("", "formula"), [(LABELS[name], cell(self.figure(name))) for name in shown])
+        ]
+        if self.parts:
+            parts = [(name, cell(part.flops)) for name, part in self.parts.items()]
+            tables.append(Table(("part", "FLOPs"), parts))
+        return Sheet(title, tables, [f"not shown, but figures too: {', '.join(left_out)}"])
+
     # The figures.
 
     def figure(self, metric: str) -> Amount:
@@ -492,15 +524,25 @@ class Cost(Mapping[Resource, Quantity]):
         return _scaled(ratio, 1)
 
 
+def cost_rows(
+    name: str, cost: Cost, depth: int = 0
+) -> Iterator[tuple[str, int, tuple[Rounded, ...]]]:
+    """A cost in numbers and its parts, a row each: name, depth, and the figures of COLUMNS."""
+    yield name, depth, tuple(_shown(cost, metric) for metric in COLUMNS.values())
+    for part, share in cost.parts.items():
+        yield from cost_rows(part, share, depth + 1)
+
+
+def _shown(cost: Cost, metric: str) -> Rounded:
+    if metric == "intensity":
+        moved = as_rational(cost.bytes_moved)
+        ratio = as_rational(cost.flops) / moved if moved else 0
+        return Rounded(f"{cost.intensity:.4g}", str(ratio))
+    return rounded(cost.figure(metric), "" if metric.endswith("flops") else "B")
+
+
 def _is_formula(amount: Amount) -> bool:
     return isinstance(amount, sp.Expr) and not isinstance(amount, sp.Rational)
-
-
-def as_rational(amount: Amount) -> Expr:
-    """A number or a formula as a formula."""
-    if isinstance(amount, Fraction):
-        return sp.Rational(amount.numerator, amount.denominator)
-    return amount if isinstance(amount, sp.Rational) else as_expr(amount)
 
 
 def _scaled(amount: Amount, unit: int) -> Any:
@@ -508,7 +550,7 @@ def _scaled(amount: Amount, unit: int) -> Any:
     return float(ratio) if ratio.is_Rational else ratio
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StageCost(Cost):
     """The cost of one stage, also in the units of a report: floats, or formulas."""
 
@@ -543,7 +585,7 @@ class StageCost(Cost):
         return self.intensity
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SequenceCost(StageCost):
     """The cost of stages that follow each other, such as a prefill and its decode steps."""
 

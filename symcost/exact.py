@@ -7,15 +7,33 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import sympy as sp
 
 from symcost.errors import DomainError, UnboundSymbolError
-from symcost.symbols import Expr, info_of
+from symcost.symbols import Expr, as_expr, info_of
 
 Number: TypeAlias = int | Fraction
 Bindings: TypeAlias = Mapping[sp.Symbol, Number]
+Amount: TypeAlias = Number | sp.Expr
+"""A number where everything is bound, otherwise a formula."""
+
+
+def simplest(formula: Amount) -> Any:
+    """A number as a Python number, a formula as it is."""
+    if isinstance(formula, sp.Integer):
+        return int(formula)
+    if isinstance(formula, sp.Rational):
+        return Fraction(int(formula.p), int(formula.q))
+    return formula
+
+
+def as_rational(amount: Amount) -> Expr:
+    """A number or a formula as a formula."""
+    if isinstance(amount, Fraction):
+        return sp.Rational(amount.numerator, amount.denominator)
+    return amount if isinstance(amount, sp.Rational) else as_expr(amount)
 
 
 def _sum(values: list[Number]) -> Number:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symcost.cost import METRICS, Amount, Cost, Unit, as_rational
+from symcost.cost import METRICS, Cost, Unit
 from symcost.errors import InputError
+from symcost.exact import Amount, as_rational
 from symcost.symbols import Expr
 
 if TYPE_CHECKING:

@@ -1,15 +1,17 @@
-"""Formulas as people read them: terms in a chosen order, as text and as LaTeX."""
+"""Formulas as people read them: terms in a chosen order, as text, as LaTeX and as HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
-from symcost.cost import Amount, as_rational
+from symcost.exact import Amount, as_rational
 from symcost.symbols import CATALOGUE, B, C, Expr, K, S, T, X, n_h, n_w
 
 _OUTER = {B, C, X, n_w, n_h, *(info.symbol for info in CATALOGUE.values() if not info.integer)}
@@ -113,6 +115,47 @@ class _Latex(LatexPrinter):  # type: ignore[misc]
         return grouped(int(expr), "{,}")
 
 
+class _Html(StrPrinter):  # type: ignore[misc]
+    """HTML of letters, <i>, <sub> and <sup> alone, which needs nothing that typesets math."""
+
+    def _print_Symbol(self, expr: sp.Symbol) -> str:
+        letters, _, index = str(_NAMES.get(expr, escape(expr.name))).partition("_")
+        return f"<i>{letters}</i>" + (f"<sub>{index.strip('{}')}</sub>" if index else "")
+
+    def _print_Integer(self, expr: sp.Integer) -> str:
+        return grouped(int(expr), ",")
+
+    def _print_Rational(self, expr: sp.Rational) -> str:
+        return f"{grouped(expr.p, ',')}/{grouped(expr.q, ',')}"
+
+    def _print_Add(self, expr: sp.Add) -> str:
+        return joined([self._print(term) for term in expr.args])
+
+    def _print_Mul(self, expr: sp.Mul) -> str:
+        return _term_html(expr)
+
+    def _print_Pow(self, expr: sp.Pow) -> str:
+        base, exponent = expr.as_base_exp()
+        return f"{self.parenthesize(base, PRECEDENCE['Pow'])}<sup>{self._print(exponent)}</sup>"
+
+    def _print_floor(self, expr: sp.floor) -> str:
+        return f"⌊{self._print(expr.args[0])}⌋"
+
+    def _print_ceiling(self, expr: sp.ceiling) -> str:
+        return f"⌈{self._print(expr.args[0])}⌉"
+
+    def _print_Max(self, expr: sp.Max) -> str:
+        return f"max({', '.join(map(self._print, expr.args))})"
+
+    def _print_Min(self, expr: sp.Min) -> str:
+        condition = indicator(expr)
+        if condition is None:
+            return f"min({', '.join(map(self._print, expr.args))})"
+        left, sign, right = condition
+        shown = {"!=": "≠", ">": "&gt;"}[sign]
+        return f"[{self._print(left)} {shown} {self._print(right)}]"
+
+
 def indicator(expr: sp.Min) -> tuple[Expr, str, Expr] | None:
     """What Min(1, x) tells: a condition that is true (1) or false (0)."""
     if len(expr.args) != 2 or sp.Integer(1) not in expr.args:
@@ -134,6 +177,8 @@ def grouped(number: int, gap: str) -> str:
 _NAMES = {info.symbol: info.latex for info in CATALOGUE.values()}
 _TEXT = _Text({"order": "none"})
 _LATEX = _Latex({"symbol_names": _NAMES, "order": "none"})
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
+_HTML = _Html({"order": "none"})
 
 
 @dataclass(frozen=True)
@@ -150,12 +195,27 @@ class _Notation:
 
 def text(formula: Amount) -> str:
     """A formula as plain text."""
-    return _signed(_pieces(as_rational(formula), _Notation(_term_text, "*", "(", ")")))
+    return joined(text_groups(formula))
+
+
+def text_groups(formula: Amount) -> list[str]:
+    """The groups of a formula as plain text."""
+    return _pieces(as_rational(formula), _Notation(_term_text, "*", "(", ")"))
+
+
+def html(formula: Amount) -> str:
+    """A formula as HTML that every viewer shows, whether it typesets math or not."""
+    return joined(html_groups(formula))
+
+
+def html_groups(formula: Amount) -> list[str]:
+    """The groups of a formula as HTML."""
+    return _pieces(as_rational(formula), _Notation(_term_html, _NARROW, "(", ")"))
 
 
 def latex(formula: Amount) -> str:
     """A formula as LaTeX."""
-    return _signed(latex_groups(formula))
+    return joined(latex_groups(formula))
 
 
 def latex_groups(formula: Amount) -> list[str]:
@@ -166,7 +226,7 @@ def latex_groups(formula: Amount) -> list[str]:
 def flowing_latex(formula: Amount) -> str:
     """A formula as LaTeX that TeX may break into lines between its terms, inside brackets too."""
     how = _Notation(_flowing_term, r"\,", r"\bigl(", r"\bigr)", r",\allowbreak ", r"\max")
-    return _signed(_pieces(as_rational(formula), how))
+    return joined(_pieces(as_rational(formula), how))
 
 
 def _flowing_term(term: Expr) -> str:
@@ -175,14 +235,14 @@ def _flowing_term(term: Expr) -> str:
 
 def _pieces(formula: Expr, how: _Notation) -> list[str]:
     if isinstance(formula, sp.Max):
-        inside = how.comma.join(_signed(_pieces(argument, how)) for argument in formula.args)
+        inside = how.comma.join(joined(_pieces(argument, how)) for argument in formula.args)
         return [f"{how.maximum}{how.opening}{inside}{how.closing}"]
     pieces: list[str] = []
     for group in groups(formula):
         if len(group.terms) == 1:
             pieces.append(how.term(group.terms[0] * group.factor))
             continue
-        inside = _signed([how.term(term) for term in group.terms])
+        inside = joined([how.term(term) for term in group.terms])
         if group.factor == 1:
             pieces.append(inside)
         else:
@@ -190,7 +250,8 @@ def _pieces(formula: Expr, how: _Notation) -> list[str]:
     return pieces
 
 
-def _signed(terms: list[str]) -> str:
+def joined(terms: list[str]) -> str:
+    """Terms or groups joined by their signs."""
     first, *others = terms
     return first + "".join(
         f" - {term[1:].lstrip()}" if term.startswith("-") else f" + {term}" for term in others
@@ -214,10 +275,19 @@ def _signed_fraction(term: Expr, show: Callable[[Expr], str], join: str) -> tupl
 
 
 def _term_text(term: Expr) -> str:
-    sign, above, below = _signed_fraction(term, _TEXT.doprint, "*")
+    return _term(term, _TEXT.doprint, "*")
+
+
+def _term_html(term: Expr) -> str:
+    return _term(term, lambda factor: _HTML.parenthesize(factor, PRECEDENCE["Mul"]), _NARROW)
+
+
+def _term(term: Expr, show: Callable[[Expr], str], join: str) -> str:
+    """A term in a line, what lies below its bar in brackets where it has several factors."""
+    sign, above, below = _signed_fraction(term, show, join)
     if below == "1":
         return sign + above
-    return f"{sign}{above}/({below})" if "*" in below else f"{sign}{above}/{below}"
+    return f"{sign}{above}/({below})" if join in below else f"{sign}{above}/{below}"
 
 
 def _term_latex(term: Expr) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+import sympy as sp
+
+from symcost.display import Displayed, Sheet, Table, cell
 from symcost.errors import ShapeError
 from symcost.loops import Loop
 from symcost.symbols import ZERO, Expr, Size, as_expr, positive, w_a, w_w
@@ -81,6 +84,20 @@ class Operation:
     scratch: Scratch
     backward: Backward | None = field(repr=False)
 
+    @property
+    def elements_read(self) -> Expr:
+        """Elements that it reads, of one run."""
+        return _elements(self.reads)
+
+    @property
+    def elements_written(self) -> Expr:
+        """Elements that it writes, of one run."""
+        return _elements(self.writes)
+
+
+def _elements(pieces: Sequence[Piece]) -> Expr:
+    return sp.Add(*(piece.elements for piece in pieces))
+
 
 @dataclass(frozen=True)
 class Hold:
@@ -98,7 +115,7 @@ class Hold:
 
 
 @dataclass(eq=False)
-class Graph:
+class Graph(Displayed):
     """The operations of a pass in the order in which they ran.
 
     `outputs` are its results; of what a repeated body makes, the result of the last run. `kept` is
@@ -138,6 +155,25 @@ class Graph:
             raise ShapeError(f"{name} cannot have the shape {shape_text(sizes)}")
         region = Region(product(sizes), width, kind, loops)
         return Tensor(name, sizes, (Piece(region, region.elements),), differentiable)
+
+    def __repr__(self) -> str:
+        """A line, not all operators."""
+        return f"<Graph of {len(self.operations)} operators>"
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: the operators, each with what one run of it takes."""
+        columns = ("path", "operator", "runs", "MACs", "vector FLOPs", "reads", "writes")
+        rows = [
+            (
+                op.path,
+                op.operator,
+                *map(cell, (sp.Mul(*(loop.count for loop in op.loops)), op.macs, op.vector_flops)),
+                *map(cell, (op.elements_read, op.elements_written)),
+            )
+            for op in self.operations
+        ]
+        told = f"{len(rows)} operators, each with what one run does, reads and writes, in elements"
+        return Sheet("Graph", [Table(columns, rows, told)])
 
     def output(self, tensor: Tensor) -> Tensor:
         """Mark a tensor as a result: it is written to memory under every execution."""

@@ -12,6 +12,7 @@ import sympy as sp
 
 from symcost.autodiff import backward
 from symcost.cost import Cost, Entry, Storage
+from symcost.display import Displayed, Sheet
 from symcost.errors import DomainError
 from symcost.execution import Execution, cost_of, saved_bytes
 from symcost.graph import Graph
@@ -44,7 +45,7 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True)
-class FixedLayer:
+class FixedLayer(Displayed):
     """A layer known by its figures only."""
 
     forward: Cost
@@ -58,9 +59,17 @@ class FixedLayer:
         """The cost that was stated."""
         return self.backward
 
+    def sheet(self) -> Sheet:
+        """What notebooks show: both costs."""
+        forward, backward = self.forward.sheet(), self.backward.sheet()
+        tables = [replace(table, caption="forward") for table in forward.tables]
+        tables += [replace(table, caption="backward") for table in backward.tables]
+        notes = dict.fromkeys([*forward.notes, *backward.notes])
+        return Sheet("Layer known by its figures", tables, tuple(notes))
+
 
 @dataclass(frozen=True, eq=False)
-class GraphLayer:
+class GraphLayer(Displayed):
     """A layer whose costs are read off its graph.
 
     Parameters
@@ -76,6 +85,10 @@ class GraphLayer:
     graph: Graph
     execution: Execution = Execution.EAGER
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """A line, not all operators."""
+        return f"<Layer of {len(self.graph.operations)} operators, {self.execution}>"
 
     @cached_property
     def _forward(self) -> Cost:
@@ -105,6 +118,13 @@ class GraphLayer:
     def get_backward_cost(self) -> Cost:
         """The cost of the gradients of the graph's weights and inputs."""
         return self._backward
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: the forward cost, and the operators of the graph."""
+        cost = self.get_forward_cost().sheet()
+        tables = [*cost.tables, *self.graph.sheet().tables]
+        title = f"Layer of {len(self.graph.operations)} operators, {self.execution}"
+        return Sheet(title, tables, cost.notes)
 
 
 def shared_layer(

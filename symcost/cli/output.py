@@ -25,7 +25,6 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from symcost.files import write_all
-from symcost.render.figures import human
 from symcost.render.listing import Row
 from symcost.render.proof import PROOF_COLUMNS, proof_rows, proof_summary
 from symcost.render.report import Comparison, Report, TableRow
@@ -36,6 +35,7 @@ from symcost.render.verification import (
     verification_cells,
     verification_summary,
 )
+from symcost.rounded import human
 
 FILE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""

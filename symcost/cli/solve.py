@@ -27,7 +27,7 @@ from symcost.insight.roofline import Efficiency, rates
 from symcost.insight.solving import Condition
 from symcost.insight.subject import ANSWER, CROPS, SIZES
 from symcost.render.sections import sections_markdown
-from symcost.render.solution import solution_object, solution_sections, solution_summary
+from symcost.render.solution import solution_object, solution_section
 
 _ASKED_BY = {CROPS: ("crop_grid",), "context_len": ("context_len", "prompt_tokens")}
 """Options that say what is asked for, where they have other names."""
@@ -84,7 +84,7 @@ def solve(
         if chosen is not None and not texts:
             conditions = [memory_condition(subject, chosen)]
         solution = solve_conditions(subject, conditions, rate)
-    sections, summary = list(solution_sections(solution)), list(solution_summary(solution))
+    sections, summary = [solution_section(solution)], list(solution.sheet().notes)
     if chosen is not None:
         if chosen.vector is None:
             summary.append(f"{chosen.name} states no vector peak; vector work is in no time")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symcost.cost import MACS, METRICS, VECTOR_FLOPS, Cost, as_rational
+from symcost.cost import MACS, METRICS, VECTOR_FLOPS, Cost
+from symcost.exact import as_rational
 from symcost.export.json_tree import encode
 from symcost.symbols import CATALOGUE
 

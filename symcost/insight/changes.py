@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from symcost.cost import METRICS, Cost, Entry, as_rational
-from symcost.exact import Number
+from symcost.cost import METRICS, Cost, Entry
+from symcost.exact import Number, as_rational
 from symcost.symbols import ZERO, Expr
 
 WORK = ("matrix_flops", "vector_flops")

@@ -20,8 +20,8 @@ from enum import StrEnum
 
 import sympy as sp
 
-from symcost.cost import Amount, as_rational, simplest
 from symcost.errors import DomainError
+from symcost.exact import Amount, as_rational, simplest
 from symcost.models.deepseek_ocr.collectives import Collective, CollectiveKind
 from symcost.symbols import Expr, as_expr
 

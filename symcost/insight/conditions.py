@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from symcost.cost import as_rational
 from symcost.errors import InputError
-from symcost.exact import decimal_text
+from symcost.exact import as_rational, decimal_text
 from symcost.insight.devices import Device
 from symcost.insight.grids import GRIDS, GridSolution, solve_grids
 from symcost.insight.roofline import Rates

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from symcost.display import Displayed, Sheet, Table
 from symcost.errors import DomainError
 from symcost.exact import Bindings, Evaluator, Number
 from symcost.insight.solving import Boundary, Condition, Unknown, solve
 from symcost.models.deepseek_ocr.geometry import MAX_TILES, MIN_TILES
+from symcost.rounded import human
 from symcost.symbols import C, Expr, n_h, n_w
 
 GRIDS = (
@@ -54,7 +56,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class GridSolution:
+class GridSolution(Displayed):
     """All crop grids, and at which of them conditions hold.
 
     Parameters
@@ -73,6 +75,35 @@ class GridSolution:
     boundaries: tuple[Boundary, ...]
     conditions: tuple[Condition, ...]
     bindings: Bindings
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: the grids and both sides of all conditions at each."""
+        counts = dict.fromkeys(grid.crops for grid in self.grids)
+        whole = [n for n in counts if all(g.holds for g in self.grids if g.crops == n)]
+        rows = [
+            (
+                str(grid.crops),
+                ", ".join(f"{columns}x{rows}" for columns, rows in grid.shapes)
+                if grid.crops
+                else "–",
+                *(
+                    f"{human(left)} {condition.operator} {human(right)}"
+                    for condition, (left, right) in zip(self.conditions, grid.sides, strict=True)
+                ),
+                "yes" if grid.holds else "no",
+            )
+            for grid in self.grids
+        ]
+        columns = ("crops", "grid", *(condition.text for condition in self.conditions), "holds")
+        tried = sum(len(grid.shapes) for grid in self.grids)
+        return Sheet(
+            f"crops: {', '.join(map(str, whole)) or 'only some grids'}",
+            [Table(columns, rows)],
+            [
+                *(boundary.told("crops", self.bindings) for boundary in self.boundaries),
+                f"{tried} crop grids were tried, which are all that are possible",
+            ],
+        )
 
 
 def solve_grids(

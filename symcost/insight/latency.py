@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import sympy as sp
 
-from symcost.cost import Cost, as_rational
-from symcost.exact import Evaluator, Number
+from symcost.cost import Cost
+from symcost.display import Cell, Displayed, Rounded, Sheet, Table, rounded
+from symcost.exact import Evaluator, Number, as_rational, decimal_text
 from symcost.insight.conditions import memory_condition
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.roofline import (
@@ -25,6 +26,7 @@ from symcost.insight.roofline import (
 from symcost.insight.sensitivity import growth
 from symcost.insight.solving import Solution, solve
 from symcost.insight.subject import SHORT, Subject
+from symcost.rounded import duration, human
 from symcost.symbols import B, Expr, T
 
 Groups = Sequence[Mapping[Resource, Expr]]
@@ -55,9 +57,26 @@ class Line:
         """FLOPs per byte moved; zero where nothing is."""
         return Fraction(self.flops) / self.bytes_moved if self.bytes_moved else Fraction()
 
+    def cells(self, engines: Iterable[Resource]) -> tuple[Cell, ...]:
+        """Its row in a table: name, figures, how long engines are busy, the time, what bounds."""
+        timing = self.timing
+        return (
+            "  " * (len(self.name) - 1) + self.name[-1],
+            rounded(self.flops),
+            rounded(self.bytes_moved, "B"),
+            Rounded(decimal_text(self.intensity), str(self.intensity)),
+            *(_seconds(timing.busy[engine]) for engine in engines),
+            _seconds(timing.seconds),
+            timing.bound_text,
+        )
+
+
+def _seconds(time: Fraction) -> Rounded:
+    return Rounded(duration(time), f"{time} s")
+
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(Displayed):
     """How long a workload takes on a device.
 
     Parameters
@@ -113,6 +132,29 @@ class Latency:
         for so many sequences that a single one has no share in it.
         """
         return 1 / self.page.seconds
+
+    def __repr__(self) -> str:
+        """A line, not all of them."""
+        return f"<Latency of batch {self.batch}>"
+
+    def lines_table(self) -> Table:
+        """The lines as a table, with the engines that have something to do."""
+        engines = [r for r in Resource if any(line.timing.busy.get(r) for line in self.lines)]
+        columns = ("", "FLOPs", "moved", "FLOPs/byte", *engines, "time", "bound by")
+        return Table(columns, [line.cells(engines) for line in self.lines])
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: the lines, and what they come to."""
+        return Sheet(
+            f"Latency of batch {self.batch}",
+            [self.lines_table()],
+            [
+                f"first token after {duration(self.ttft.seconds)}, one more every "
+                f"{duration(self.tpot.seconds)}, answers of {self.new_tokens} tokens after "
+                f"{duration(self.request)}: {decimal_text(self.requests_per_second)} per second",
+                f"{human(self.resident, 'B')} resident",
+            ],
+        )
 
 
 class Rooflines:

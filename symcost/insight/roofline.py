@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 from symcost.assignments import assignments, refusal
-from symcost.cost import MACS, VECTOR_FLOPS, Cost, Traffic, as_rational
+from symcost.cost import MACS, VECTOR_FLOPS, Cost, Traffic
 from symcost.errors import InputError
-from symcost.exact import fraction_text, rational
+from symcost.exact import as_rational, fraction_text, rational
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.symbols import Expr
 
@@ -170,6 +170,15 @@ class Timing:
         if not self.seconds:
             return None
         return max(self.bound_by, key=lambda resource: self.bound_by[resource])
+
+    @property
+    def bound_text(self) -> str:
+        """The engine that bounds, with its share of the time where others bound it too."""
+        bound = self.bound
+        if bound is None:
+            return "–"
+        share = self.bound_by[bound] / self.seconds
+        return bound.value if share == 1 else f"{bound.value} {float(100 * share):.0f} %"
 
     def __truediv__(self, count: int) -> Timing:
         """The mean of so many equal ones."""

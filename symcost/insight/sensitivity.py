@@ -14,9 +14,8 @@ from typing import TypeAlias
 import sympy as sp
 
 from symcost.bounds import regions_of
-from symcost.cost import as_rational
 from symcost.errors import DomainError
-from symcost.exact import Bindings, Evaluator, Number
+from symcost.exact import Bindings, Evaluator, Number, as_rational
 from symcost.insight.solving import alternatives
 from symcost.peaks import Condition, peaks
 from symcost.symbols import CATALOGUE, CROPS, C, Expr, info_of, n_h, n_w

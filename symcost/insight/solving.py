@@ -16,9 +16,11 @@ from itertools import product
 import sympy as sp
 
 from symcost.bounds import Range
-from symcost.cost import as_rational
+from symcost.display import Displayed, Rounded, Sheet, Table
 from symcost.errors import DomainError
-from symcost.exact import Bindings, Evaluator, Number, decimal_text
+from symcost.exact import Bindings, Evaluator, Number, as_rational, decimal_text
+from symcost.formulas import text
+from symcost.insight.closed_forms import ClosedForm
 from symcost.insight.signs import Chart, sign_chart, sign_of_maxima
 from symcost.symbols import Expr, info_of
 
@@ -85,31 +87,6 @@ class Unknown:
 
 
 @dataclass(frozen=True)
-class ClosedForm:
-    """The formula of a boundary: the root of a polynomial of degree one or two.
-
-    Parameters
-    ----------
-    coefficients : tuple of sympy.Expr
-        Of left minus right in the unknown, the constant one first, as formulas of the other sizes.
-    numbers : tuple of int or Fraction
-        The same with the numbers of the workload.
-    domain : tuple of (sympy.Expr, sympy.Expr)
-        Where it holds: each first formula is at most the second.
-    whole : int
-        The root, rounded down to a legal value by integer arithmetic.
-    upper : bool
-        Of degree two: whether the square root is added, not subtracted.
-    """
-
-    coefficients: tuple[Expr, ...]
-    numbers: tuple[Number, ...]
-    domain: tuple[tuple[Expr, Expr], ...]
-    whole: int
-    upper: bool
-
-
-@dataclass(frozen=True)
 class Boundary:
     """Neighbouring values, at one of which a condition holds and at the other it does not.
 
@@ -132,9 +109,19 @@ class Boundary:
     right: tuple[Number, Number]
     closed: ClosedForm | str
 
+    def told(self, name: str, bindings: Bindings) -> str:
+        """The formula of the boundary in a size of that name, or why there is none."""
+        closed = self.closed
+        if isinstance(closed, str):
+            return f"{self.condition.text} has no closed form in {name}: {closed}"
+        sign = "<=" if self.holds < self.fails else ">="
+        where = [f"{text(low)} <= {text(high)}" for low, high in closed.domain]
+        domain = f", where {' and '.join(where)}" if where else ""
+        return f"{self.condition.text}: {name} {sign} {closed.told(bindings)}{domain}"
+
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(Displayed):
     """All values of a size at which conditions hold.
 
     Parameters
@@ -160,6 +147,66 @@ class Solution:
     bindings: Bindings
     proved: int
     computed: int
+
+    def __repr__(self) -> str:
+        """A line, not the formulas."""
+        return f"<{self._title}>"
+
+    @property
+    def _title(self) -> str:
+        return f"{self.unknown.name}: {ranges_text(self.ranges)}"
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: the values, both sides of conditions at the ends, and formulas."""
+        name = self.unknown.name
+        rows = [
+            (
+                boundary.condition.text,
+                _digits(value),
+                _digits(boundary.left[at]),
+                boundary.condition.operator,
+                _digits(boundary.right[at]),
+                told,
+            )
+            for boundary in self.boundaries
+            for at, (value, told) in enumerate(((boundary.holds, "yes"), (boundary.fails, "no")))
+        ]
+        columns = ("condition", name, "left", "", "right", "holds")
+        return Sheet(self._title, [Table(columns, rows)], list(self._notes()))
+
+    def _notes(self) -> Iterator[str]:
+        """The formulas of the ends, and how the answer was proved."""
+        name, last = self.unknown.name, self.unknown.last
+        yield from (boundary.told(name, self.bindings) for boundary in self.boundaries)
+        if len(self.alone) > 1:
+            for condition, alone in self.alone.items():
+                yield f"{condition} alone: {ranges_text(alone)}"
+        if last is not None and self.ranges[-1][1] == last:
+            yield f"the context has no room for a larger {name} than {last:,}"
+        ranges = f"{self.proved} ranges" if self.proved != 1 else "1 range"
+        values = f"{self.computed} values" if self.computed != 1 else "1 value"
+        yield (
+            f"no other {name} meets it: the sign of the difference is proved on {ranges} and "
+            f"computed at {values}, which together are all"
+        )
+
+
+def ranges_text(ranges: Iterable[Range]) -> str:
+    """Ranges in words."""
+    return ", ".join(map(_range_text, ranges))
+
+
+def _range_text(ends: Range) -> str:
+    first, last = ends
+    if last is None:
+        return f"{first:,} and more"
+    return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+
+
+def _digits(number: Number) -> Rounded:
+    """A whole number with all its digits, a fraction with some."""
+    fraction = isinstance(number, Fraction)
+    return Rounded(decimal_text(number, 9) if fraction else f"{number:,}", str(number))
 
 
 def solve(conditions: Sequence[Condition], unknown: Unknown, bindings: Bindings) -> Solution:

@@ -11,9 +11,9 @@ from typing import Any, Self
 import sympy as sp
 
 from symcost.bounds import first_value
-from symcost.cost import METRICS, Cost, SequenceCost, StageCost, Unit, as_rational
+from symcost.cost import METRICS, Cost, SequenceCost, StageCost, Unit
 from symcost.errors import InputError
-from symcost.exact import Number
+from symcost.exact import Number, as_rational
 from symcost.execution import Execution
 from symcost.figures import cost_named, unit_of
 from symcost.graph import Graph

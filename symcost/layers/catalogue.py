@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from symcost.display import Displayed, Sheet
 from symcost.graph import Graph, Scope
 from symcost.layers.attention import cached_attention, relative_attention, self_attention
 from symcost.layers.embedding import image_sequence, token_embedding
@@ -51,7 +52,7 @@ from symcost.tensor import Tensor
 
 
 @dataclass(frozen=True)
-class GeneralLayer:
+class GeneralLayer(Displayed):
     """A layer run on symbols.
 
     Parameters
@@ -77,6 +78,10 @@ class GeneralLayer:
         graph = Graph()
         graph.output(self.run(graph.root))
         return graph
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: the operators of the general form."""
+        return Sheet(self.title, self.graph().sheet().tables, [self.shape])
 
 
 def _input(g: Scope, *shape: Size) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Any
 
 from symcost.exact import decimal_text
 from symcost.insight.devices import DEFAULT_TYPE, NUMBER_TYPES, Device
-from symcost.render.figures import human
 from symcost.render.sections import Section
+from symcost.rounded import human
 
 _NONE = "–"
 """Stands for what is not stated."""

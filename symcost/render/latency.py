@@ -8,17 +8,18 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
+from symcost.display import cell_text
 from symcost.errors import DomainError
 from symcost.exact import decimal_text
 from symcost.figures import exact
 from symcost.insight.collectives import AllReduce
 from symcost.insight.devices import DEFAULT_TYPE, Device
-from symcost.insight.latency import Latency, Line, Need, Rooflines, needed
+from symcost.insight.latency import Latency, Need, Rooflines, needed
 from symcost.insight.roofline import AT_BEST, Efficiency, Granularity, Resource, Timing
 from symcost.insight.solving import Solution
-from symcost.render.figures import duration, human
 from symcost.render.sections import Section
 from symcost.render.solution import solution_object
+from symcost.rounded import duration, human
 
 DAY = 24 * 3600
 _UNITS = {
@@ -141,8 +142,8 @@ def latency_note(answer: Answer) -> str:
     fits = "" if found.resident <= answer.device.memory else "; its memory does not hold that"
     return (
         f"on {answer.device.name} in {answer.number_type}, at 100 % of peaks: first token after "
-        f"{duration(found.ttft.seconds)} ({_bound(found.ttft)}), "
-        f"{duration(found.tpot.seconds)} per token ({_bound(found.tpot)}), "
+        f"{duration(found.ttft.seconds)} ({found.ttft.bound_text}), "
+        f"{duration(found.tpot.seconds)} per token ({found.tpot.bound_text}), "
         f"{decimal_text(found.requests_per_second)} requests per second{fits}"
     )
 
@@ -182,31 +183,8 @@ def _lines(answer: Answer) -> Section:
         f"{human(device.memory_bandwidth, 'B/s')}, ridge at "
         f"{decimal_text(device.ridge(answer.number_type))} FLOPs/byte"
     )
-    engines = [r for r in Resource if any(line.timing.busy.get(r) for line in answer.asked.lines)]
-    columns = ("", "FLOPs", "moved", "FLOPs/byte", *engines, "time", "bound by")
-    return Section(title, columns, [_line(line, engines) for line in answer.asked.lines], 1)
-
-
-def _line(line: Line, engines: Sequence[Resource]) -> tuple[str, ...]:
-    timing = line.timing
-    return (
-        "  " * (len(line.name) - 1) + line.name[-1],
-        human(line.flops),
-        human(line.bytes_moved, "B"),
-        decimal_text(line.intensity),
-        *(duration(timing.busy[engine]) for engine in engines),
-        duration(timing.seconds),
-        _bound(timing),
-    )
-
-
-def _bound(timing: Timing) -> str:
-    """The engine that bounds, with its share of the time where others bound it too."""
-    bound = timing.bound
-    if bound is None:
-        return "–"
-    share = timing.bound_by[bound] / timing.seconds
-    return bound.value if share == 1 else f"{bound.value} {float(100 * share):.0f} %"
+    table = answer.asked.lines_table()
+    return Section(title, table.columns, [tuple(map(cell_text, row)) for row in table.rows], 1)
 
 
 def _rows(answer: Answer) -> Iterator[tuple[str, ...]]:
@@ -221,8 +199,8 @@ def _row(answer: Answer, found: Latency) -> tuple[str, ...]:
         answer.device.name,
         f"{found.batch:,}",
         human(found.resident, "B") + ("" if fits else ", too much"),
-        f"{duration(found.ttft.seconds)}, {_bound(found.ttft)}",
-        f"{duration(found.tpot.seconds)}, {_bound(found.tpot)}",
+        f"{duration(found.ttft.seconds)}, {found.ttft.bound_text}",
+        f"{duration(found.tpot.seconds)}, {found.tpot.bound_text}",
         duration(found.request),
         decimal_text(found.requests_per_second),
         f"{int(found.requests_per_second * DAY):,}",

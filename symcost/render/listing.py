@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from symcost import formulas
-from symcost.cost import Cost, as_rational
+from symcost.cost import Cost
 from symcost.errors import InputError
+from symcost.exact import as_rational
 from symcost.export.json_tree import encode
 from symcost.symbols import Expr
 

@@ -7,26 +7,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from symcost.cost import Amount, Cost, StageCost, as_rational, simplest
+from symcost.cost import COLUMNS, Cost, StageCost, cost_rows
+from symcost.exact import Amount, as_rational, simplest
 from symcost.figures import exact
 from symcost.insight.collectives import AllReduce, all_sent_bytes, sent_bytes, steps
 from symcost.models.deepseek_ocr.collectives import Collective
+from symcost.models.deepseek_ocr.geometry import page_text
 from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
-from symcost.render.figures import cost_object, human
+from symcost.render.figures import cost_object
 from symcost.render.latency import Answer, latency_note, latency_object
-
-COLUMNS = (
-    "FLOPs",
-    "matrix",
-    "vector",
-    "read",
-    "written",
-    "FLOPs/byte",
-    "weights",
-    "activations",
-    "KV cache",
-    "resident",
-)
+from symcost.rounded import human
 
 TableRow = tuple[str, int, tuple[str, ...]]
 """A name, its depth and the cells of all columns."""
@@ -61,7 +51,7 @@ class Report:
     collectives: Mapping[str, tuple[Collective, ...]] = field(default_factory=dict)
     answers: Sequence[Answer] = ()
 
-    columns = COLUMNS
+    columns = tuple(COLUMNS)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON shows it."""
@@ -117,7 +107,8 @@ class Report:
     def rows(self) -> Iterator[TableRow]:
         """Each stage and part: name, depth and the cells of the columns."""
         for name, cost in self.stages.items():
-            yield from _rows(name, cost, 0)
+            for part, depth, figures in cost_rows(name, cost):
+                yield part, depth, tuple(figure.text for figure in figures)
 
     def notes(self) -> Iterator[str]:
         """What stands beside the table, a line each."""
@@ -298,9 +289,8 @@ def asked(how: str, workload: Mapping[str, Any], parallel: Parallel) -> str:
     if w["base_size"] is None:
         page = "no image"
     else:
-        columns, rows = w["crop_grid"]
-        tiles = f"{columns}x{rows} tiles of {w['tile_size']} px" if w["crops"] else "no crops"
-        page = f"view of {w['base_size']} px, {tiles}: {w['image_tokens']} image tokens"
+        grid = w["crop_grid"] if w["crops"] else None
+        page = page_text(w["base_size"], w["tile_size"], grid, w["image_tokens"])
     told = f"{how}, batch {w['batch']}"
     if parallel != ONE_DEVICE:
         told += f" on {parallel.devices} devices ({parallel}), figures of the busiest"
@@ -340,24 +330,3 @@ def _markdown(
         unbroken = (cell.replace(" ", "&nbsp;") for cell in cells)
         lines.append("| " + " | ".join((label, *unbroken)) + " |")
     return "\n".join([*lines, "", *(f"* {note}" for note in notes)]) + "\n"
-
-
-def _rows(name: str, cost: Cost, depth: int) -> Iterator[TableRow]:
-    yield (
-        name,
-        depth,
-        (
-            human(cost.flops),
-            human(cost.matrix_flops),
-            human(cost.vector_flops),
-            human(cost.bytes_read, "B"),
-            human(cost.bytes_written, "B"),
-            f"{cost.intensity:.4g}",
-            human(cost.weight_bytes, "B"),
-            human(cost.activation_bytes, "B"),
-            human(cost.kv_bytes, "B"),
-            human(cost.resident_bytes, "B"),
-        ),
-    )
-    for part, share in cost.parts.items():
-        yield from _rows(part, share, depth + 1)

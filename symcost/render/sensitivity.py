@@ -10,9 +10,8 @@ from typing import Any
 import sympy as sp
 
 from symcost import formulas
-from symcost.cost import Amount
 from symcost.errors import DomainError
-from symcost.exact import Bindings, Evaluator, Number
+from symcost.exact import Amount, Bindings, Evaluator, Number
 from symcost.figures import exact
 from symcost.insight.sensitivity import (
     Sensitivity,
@@ -26,8 +25,9 @@ from symcost.insight.sensitivity import (
     with_crops,
 )
 from symcost.peaks import Condition
-from symcost.render.figures import human, sign_of
+from symcost.render.figures import sign_of
 from symcost.render.sections import Section
+from symcost.rounded import human
 from symcost.symbols import Expr, info_of
 
 _SIGNS = {sp.Eq: "=", sp.Ge: ">=", sp.Gt: ">", sp.Le: "<=", sp.Lt: "<"}

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from symcost.cost import simplest
-from symcost.render.figures import human, sign_of
+from symcost.exact import simplest
+from symcost.render.figures import sign_of
 from symcost.render.sections import Section
 from symcost.render.verification import digits
+from symcost.rounded import human
 from symcost.sweeps.reductions.histogram import Bins
 from symcost.sweeps.reductions.selections import Found
 from symcost.sweeps.sweeping import Sweep

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symcost.errors import InputError
-from symcost.render.figures import human, sign_of
+from symcost.render.figures import sign_of
 from symcost.render.pictures import COLOURS
 from symcost.render.sweep_layout import BESIDE, HEIGHT, MARGIN, WIDTH, head, legend, panels_of
 from symcost.render.sweep_roles import DASHES, MARKERS, Colours, Name, Roles
 from symcost.render.sweep_scales import along_bar, along_x, along_y, geometric
+from symcost.rounded import human
 from symcost.sweeps.files.description import library
 
 Amounts: TypeAlias = Mapping[str, NDArray[Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symcost.render.figures import human
+from symcost.rounded import human
 
 VERIFICATION_COLUMNS = (
     "quantity",

@@ -21,7 +21,8 @@ import pytest
 import sympy as sp
 
 from symcost import load
-from symcost.cost import METRICS, as_rational
+from symcost.cost import METRICS
+from symcost.exact import as_rational
 from symcost.export.targets import About, Code
 from symcost.models.deepseek_ocr.workload import symbolic_costs
 from symcost.symbols import CATALOGUE

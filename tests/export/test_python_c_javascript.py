@@ -9,9 +9,8 @@ import pytest
 import sympy as sp
 
 from symcost import Widths, load
-from symcost.cost import as_rational
 from symcost.errors import DomainError, InputError
-from symcost.exact import Evaluator
+from symcost.exact import Evaluator, as_rational
 from symcost.export.c_code import export_c
 from symcost.export.javascript_code import export_javascript
 from symcost.export.python_code import export_python

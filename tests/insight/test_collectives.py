@@ -10,9 +10,8 @@ from fractions import Fraction
 
 import pytest
 
-from symcost.cost import simplest
 from symcost.errors import DomainError
-from symcost.exact import evaluate
+from symcost.exact import evaluate, simplest
 from symcost.insight.collectives import AllReduce, all_sent_bytes, sent_bytes, steps
 from symcost.models.deepseek_ocr.collectives import Collective, CollectiveKind
 from symcost.symbols import B, p_t

@@ -8,11 +8,11 @@ import pytest
 import sympy as sp
 
 import symcost
-from symcost.cost import as_rational
 from symcost.errors import DomainError
-from symcost.exact import Evaluator
+from symcost.exact import Evaluator, as_rational
 from symcost.insight import solving
-from symcost.insight.solving import HOLDS, ClosedForm, Condition, Unknown, alternatives, solve
+from symcost.insight.closed_forms import ClosedForm
+from symcost.insight.solving import HOLDS, Condition, Unknown, alternatives, solve
 from symcost.insight.subject import ANSWER, Subject
 from symcost.models.deepseek_ocr.workload import Workload, costs_of
 from symcost.symbols import B, K, S, T

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from symcost import symbols as sy
 from symcost.autodiff import backward
-from symcost.cost import Cost, as_rational
-from symcost.exact import Evaluator, Number
+from symcost.cost import Cost
+from symcost.exact import Evaluator, Number, as_rational
 from symcost.execution import Execution, cost_of
 from symcost.graph import Graph, Scope
 from symcost.tensor import Tensor

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symcost.autodiff import backward
-from symcost.cost import Storage, as_rational
-from symcost.exact import Evaluator
+from symcost.cost import Storage
+from symcost.exact import Evaluator, as_rational
 from symcost.execution import Execution, cost_of, kernels
 from symcost.graph import Fusion, Graph, Operation, Scope
 from symcost.layers.attention import cached_attention

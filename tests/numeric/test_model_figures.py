@@ -10,8 +10,8 @@ import pytest
 import sympy as sp
 
 from symcost import Widths, load
-from symcost.cost import METRICS, Cost, as_rational
-from symcost.exact import Evaluator
+from symcost.cost import METRICS, Cost
+from symcost.exact import Evaluator, as_rational
 from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.numeric.compiled import Compiled

@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache, UnlimitedOcrConfig
 
 from symcost.autodiff import backward
-from symcost.cost import Cost, Direction, as_rational
-from symcost.exact import Evaluator
+from symcost.cost import Cost, Direction
+from symcost.exact import Evaluator, as_rational
 from symcost.execution import Execution, traffic
 from symcost.graph import Graph
 from symcost.loops import times

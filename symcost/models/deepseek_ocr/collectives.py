@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from symcost.cost import Amount, simplest
+from symcost.exact import Amount, simplest
 from symcost.models.deepseek_ocr.config import DecoderConfig
 from symcost.models.deepseek_ocr.geometry import Views
 from symcost.models.deepseek_ocr.parallel import Parallel

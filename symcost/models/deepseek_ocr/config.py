@@ -96,6 +96,13 @@ class DeepseekOCRConfig:
     clip: ClipConfig
     decoder: DecoderConfig
 
+    def __str__(self) -> str:
+        text = self.decoder
+        return (
+            f"SAM of {self.sam.layers} layers, CLIP of {self.clip.layers}, decoder of "
+            f"{text.layers} with {text.experts_per_token} of {text.experts} experts"
+        )
+
     def __post_init__(self) -> None:
         sam, clip, decoder = self.sam, self.clip, self.decoder
         _divides("SAM's heads", sam.heads, "its width", sam.hidden)

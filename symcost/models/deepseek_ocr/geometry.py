@@ -55,6 +55,13 @@ class Views:
                 f"{MAX_TILES} tiles, or none"
             )
 
+    def __str__(self) -> str:
+        """The page in words, as reports tell it."""
+        if self == SYMBOLIC:
+            return "of any size"
+        grid = (self.columns, self.rows) if self.crops != 0 else None
+        return page_text(self.base_size, self.tile_size, grid, self.image_tokens)
+
     @property
     def crops(self) -> Expr:
         """How many tiles."""
@@ -74,6 +81,14 @@ class Views:
 
 SYMBOLIC = Views()
 """Views of any size: what formulas are stated for."""
+
+
+def page_text(
+    base_size: Size, tile_size: Size, grid: tuple[Size, Size] | None, tokens: Size
+) -> str:
+    """A page in words: its views and what they are in tokens."""
+    tiles = f"{grid[0]}x{grid[1]} tiles of {tile_size} px" if grid else "no crops"
+    return f"view of {base_size} px, {tiles}: {tokens} image tokens"
 
 
 def queries(side: Size) -> Expr:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Self
 
 import sympy as sp
 
-from symcost.cost import Amount, Cost, SequenceCost, StageCost, as_rational, simplest
+from symcost.cost import Cost, SequenceCost, StageCost
+from symcost.display import Cell, Displayed, Sheet, Table, cell
 from symcost.errors import InputError, StageError
-from symcost.exact import Number
-from symcost.execution import Execution
+from symcost.exact import Amount, Number, as_rational, simplest
+from symcost.execution import Execution, held
 from symcost.graph import Graph
 from symcost.models.deepseek_ocr import collectives
 from symcost.models.deepseek_ocr.collectives import Collective
@@ -32,10 +34,14 @@ from symcost.stages import (
     over_tokens,
     shared_layer,
 )
-from symcost.symbols import ZERO, B, Expr, K, S, Size, T, U, as_expr, check_size
+from symcost.symbols import ZERO, B, Expr, K, S, Size, T, U, as_expr, check_size, w_w
+from symcost.tensor import Tensor
+
+_TOLD = ("reference", "execution", "page")
+"""What of a loaded model a line tells."""
 
 
-class DeepseekOCRModel:
+class DeepseekOCRModel(Displayed):
     """The root model. A stage is entered by a `start_*` method and then asked for its cost.
 
     * vision: the vision tower and the projector; no cache is touched.
@@ -60,6 +66,7 @@ class DeepseekOCRModel:
         routing: Routing | None = None,
         parallel: Parallel = ONE_DEVICE,
         exchanged: Mapping[str, tuple[Collective, ...]] | None = None,
+        loaded: Mapping[str, str] | None = None,
     ) -> None:
         self._vision_layer = vision_layer
         self._prefill_decoder = prefill_decoder
@@ -72,6 +79,7 @@ class DeepseekOCRModel:
         self._routing = Routing() if routing is None else routing
         self._parallel = parallel
         self._exchanged = {} if exchanged is None else exchanged
+        self._loaded = {} if loaded is None else loaded
         self._stage: Stage | None = None
         self._batch_size: Size | None = None
         self._tokens: Size = 1
@@ -182,7 +190,22 @@ class DeepseekOCRModel:
             routing=routing,
             parallel=parallel,
             exchanged=exchanged,
+            loaded={
+                "configuration": str(config),
+                "reference": named.name,
+                "execution": str(how),
+                "head": "on the last token" if last_only else "on all tokens",
+                "page": "none" if views is None else str(views),
+                "bytes per element": str(Widths() if widths is None else widths),
+                "experts": str(Routing() if routing is None else routing),
+                "devices": "one" if parallel == ONE_DEVICE else str(parallel),
+            },
         )
+
+    def __repr__(self) -> str:
+        """A line that tells what was loaded."""
+        told = (f"{what} {self._loaded[what]}" for what in _TOLD if what in self._loaded)
+        return f"<{', '.join([type(self).__name__, *told])}>"
 
     @property
     def operation_mode(self) -> str | None:
@@ -306,6 +329,51 @@ class DeepseekOCRModel:
         """The graphs of the present stage by part; layers known by their figures have none."""
         layers = self._running()
         return {part: x.graph for part, x in layers.items() if isinstance(x, GraphLayer)}
+
+    @property
+    def parameters(self) -> Amount | None:
+        """Parameters that a device holds; None where a layer is known by its figures only."""
+        weights: dict[str, Tensor] = {}
+        for layer in (self._vision_layer, self._prefill_decoder, self._head_layer):
+            if isinstance(layer, GraphLayer):
+                weights |= layer.graph.weights
+            elif layer is not None:
+                return None
+        return simplest(sp.Add(*map(held, weights.values())).xreplace({w_w: sp.Integer(1)}))
+
+    def sheet(self) -> Sheet:
+        """What notebooks show: what was loaded, and what each stage costs for all sizes."""
+        rows: list[tuple[Cell, ...]] = [*self._loaded.items()]
+        if self.parameters is not None:
+            rows.append(("parameters", cell(self.parameters)))
+        stage = "none yet" if self._stage is None else f"{self._stage}, batch {self._batch_size}"
+        columns = ("stage", "operators", "FLOPs", "weights", "KV cache")
+        stages = [
+            (
+                name,
+                str(len(cost.paths)),
+                cell(cost.flops),
+                cell(cost.weight_bytes, "B"),
+                cell(cost.kv_bytes, "B"),
+            )
+            for name, cost in self._stages()
+        ]
+        return Sheet(
+            type(self).__name__,
+            [Table(("", ""), [*rows, ("present stage", stage)]), Table(columns, stages)],
+        )
+
+    def _stages(self) -> Iterator[tuple[str, StageCost]]:
+        """The cost of every stage in B, S and K, without entering one."""
+        model = copy(self)
+        if self._vision_layer is not None:
+            model.start_vision(B)
+            yield Stage.VISION, model.get_forward_cost()
+        if self._step_decoder is not None:
+            model.start_prefill(S, B)
+            yield Stage.PREFILL, model.get_forward_cost()
+            model.start_decode(SyntheticKVCache(B, K))
+            yield Stage.DECODE, model.get_forward_cost()
 
     def _running(self) -> dict[str, Layer]:
         """What runs in the present stage, by part."""

@@ -10,9 +10,8 @@ from typing import ClassVar
 import sympy as sp
 
 from symcost.assignments import assignments, refusal
-from symcost.cost import as_rational
 from symcost.errors import InputError
-from symcost.exact import Number, rational
+from symcost.exact import Number, as_rational, rational
 from symcost.symbols import Expr, info_of, w_a, w_kv, w_w
 
 _SYMBOLS = {"weights": w_w, "activations": w_a, "kv": w_kv}

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from symcost.cost import Amount, Cost, SequenceCost, StageCost
+from symcost.cost import Cost, SequenceCost, StageCost
 from symcost.errors import InputError
-from symcost.exact import Number
+from symcost.exact import Amount, Number
 from symcost.models.deepseek_ocr.collectives import Collective
 from symcost.models.deepseek_ocr.geometry import (
     TILE_SIZE,

@@ -8,8 +8,8 @@ from typing import Any
 
 import sympy as sp
 
-from symcost.cost import METRICS, Cost, as_rational
-from symcost.exact import Bindings
+from symcost.cost import LABELS, METRICS, Cost
+from symcost.exact import Bindings, as_rational
 from symcost.execution import Execution
 from symcost.insight.subject import ANSWER
 from symcost.layers.catalogue import GENERAL_LAYERS
@@ -28,7 +28,7 @@ from symcost.models.deepseek_ocr.workload import (
 )
 from symcost.operators import OPERATORS
 from symcost.render.document import answers, evidence
-from symcost.render.document.display import LABELS, Stages, digits, displayed, math, unbroken
+from symcost.render.document.display import Stages, digits, displayed, math, unbroken
 from symcost.render.document.example import (
     example_reports,
     page_facts,
@@ -45,9 +45,9 @@ from symcost.render.document.memory import (
     training,
 )
 from symcost.render.document.stages import differences, stage_section
-from symcost.render.figures import duration
 from symcost.render.report import Comparison
 from symcost.render.sensitivity import growth_sentences
+from symcost.rounded import duration
 from symcost.symbols import CATALOGUE, C, K, S, U, w_w
 
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from symcost.cost import Amount
 from symcost.errors import DomainError
-from symcost.exact import Evaluator
+from symcost.exact import Amount, Evaluator
 from symcost.execution import Execution
 from symcost.formulas import latex
+from symcost.insight.closed_forms import ClosedForm
 from symcost.insight.conditions import solve_conditions
 from symcost.insight.devices import Device, device_named
 from symcost.insight.grids import GridSolution
 from symcost.insight.latency import Latency, Rooflines
 from symcost.insight.roofline import Efficiency, Granularity, rates
-from symcost.insight.solving import Boundary, ClosedForm
+from symcost.insight.solving import Boundary
 from symcost.insight.subject import CROPS, Subject
 from symcost.models import load
 from symcost.models.deepseek_ocr.parallel import ONE_DEVICE, Parallel
@@ -25,7 +25,6 @@ from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_collectives
 from symcost.render.document.display import math
 from symcost.render.latency import DAY
-from symcost.render.solution import root_of, whole_coefficients
 from symcost.symbols import B
 
 DEVICES = ("A100-40GB", "H100-SXM", "RTX-4090")
@@ -262,8 +261,8 @@ def _formula(boundary: Boundary) -> str:
     closed = boundary.closed
     if not isinstance(closed, ClosedForm):
         return f"none: {closed}"
-    coefficients = whole_coefficients(closed)
-    root = root_of(closed, 7)
+    coefficients = closed.whole_coefficients()
+    root = closed.root(7)
     if len(coefficients) == 2:
         constant, slope = coefficients
         return rf"$\frac{{{latex(-constant)}}}{{{latex(slope)}}} \approx {root}$"

@@ -6,14 +6,12 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from symcost.cost import METRICS, Amount, Cost
+from symcost.cost import METRICS, Cost
+from symcost.exact import Amount
 from symcost.formulas import grouped, latex, latex_groups
-from symcost.render.figures import human
+from symcost.rounded import human
 
 Stages = Mapping[str, Cost]
-LABELS = {
-    name: name.replace("_", " ").replace("flops", "FLOPs").replace("kv", "KV") for name in METRICS
-}
 SHOWN = [
     name
     for name in METRICS

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from symcost.cost import as_rational
-from symcost.exact import Evaluator, Number
+from symcost.exact import Evaluator, Number, as_rational
 from symcost.execution import Execution
 from symcost.formulas import Group, groups
 from symcost.models import load

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from symcost.cost import Cost, as_rational
+from symcost.cost import Cost
+from symcost.exact import as_rational
 from symcost.models import load
 from symcost.models.deepseek_ocr.geometry import TILE_SIZE, Views
 from symcost.models.deepseek_ocr.workload import Workload, stage_costs

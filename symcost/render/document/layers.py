@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from symcost.cost import Amount, Cost
+from symcost.cost import LABELS, Cost
+from symcost.exact import Amount
 from symcost.execution import Execution, cost_of
 from symcost.formulas import grouped
 from symcost.layers.catalogue import GeneralLayer
 from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
-from symcost.render.document.display import LABELS, SHOWN, displayed, math
+from symcost.render.document.display import SHOWN, displayed, math
 from symcost.symbols import (
     CATALOGUE,
     D,
     E,
-    Expr,
     F,
     H,
     M,
@@ -29,7 +29,6 @@ from symcost.symbols import (
     k,
     n_0,
 )
-from symcost.tensor import Piece
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ def layer_section(config: DeepseekOCRConfig, layer: GeneralLayer) -> LayerSectio
                 operation.operator,
                 math(operation.macs),
                 math(operation.vector_flops),
-                math(_elements(operation.reads)),
-                math(_elements(operation.writes)),
+                math(operation.elements_read),
+                math(operation.elements_written),
             )
             for operation in graph.operations
         ],
@@ -137,7 +136,3 @@ _HEADLINES = (
     _Headline("bytes read", lambda cost: cost.bytes_read),
 )
 """What a layer is best known by: the first of these that it has."""
-
-
-def _elements(pieces: Sequence[Piece]) -> Expr:
-    return sp.Add(*(piece.elements for piece in pieces))

@@ -8,7 +8,8 @@ from typing import Any
 
 import sympy as sp
 
-from symcost.cost import Amount, Cost, as_rational, simplest
+from symcost.cost import LABELS, Cost
+from symcost.exact import Amount, as_rational, simplest
 from symcost.execution import Execution
 from symcost.formulas import latex
 from symcost.insight.subject import ANSWER
@@ -18,7 +19,7 @@ from symcost.models.deepseek_ocr.routing import Assumption, touched
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import Workload, costs_of, stage_costs
 from symcost.peaks import Condition, peaks
-from symcost.render.document.display import LABELS, Stages, displayed, math
+from symcost.render.document.display import Stages, displayed, math
 from symcost.render.report import Report
 from symcost.stages import over_tokens
 

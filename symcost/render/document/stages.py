@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symcost.cost import Cost
+from symcost.cost import LABELS, Cost
 from symcost.execution import Execution
 from symcost.insight.changes import WORK, part_changes, parts_of
-from symcost.render.document.display import LABELS, SHOWN, Stages, displayed, math
+from symcost.render.document.display import SHOWN, Stages, displayed, math
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from symcost.exact import Evaluator, Number
 from symcost.execution import Execution
 from symcost.insight.subject import Subject
-from symcost.render.figures import human, sign_of
+from symcost.render.figures import sign_of
 from symcost.render.plots.asked import Asked, by_part, drawable
 from symcost.render.plots.style import (
     BLUE,
@@ -21,6 +21,7 @@ from symcost.render.plots.style import (
     figure_of,
     patch,
 )
+from symcost.rounded import human
 from symcost.symbols import Expr
 
 _WIDTH, _BAR, _MARGIN = 9.5, 0.27, 0.85

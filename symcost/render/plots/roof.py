@@ -10,9 +10,9 @@ from typing import Any
 from symcost.exact import decimal_text
 from symcost.insight.devices import DEFAULT_TYPE, Device
 from symcost.insight.latency import Line, Rooflines
-from symcost.render.figures import duration, human
 from symcost.render.plots.asked import Asked, drawable
 from symcost.render.plots.style import FAINT, STAGES, figure_of, library
+from symcost.rounded import duration, human
 
 _WIDTH, _HEIGHT, _ASPECT = 9.0, 5.15, 0.6
 _LEVEL = 0.042
