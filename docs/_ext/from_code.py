@@ -30,7 +30,7 @@ def _operators(app: Sphinx) -> Iterator[str]:
     for name, operator in OPERATORS.items():
         takes = ", ".join(("at", *signature(operator.rule).parameters))
         yield f".. py:function:: {name}({takes})\n"
-        told = NumpyDocstring(getdoc(operator.rule), app.config, app, "function", name)
+        told = NumpyDocstring(getdoc(operator.rule) or "", app.config, app, "function", name)
         counted = operator.flops_per_element and (
             f"{operator.flops_per_element} for each {operator.unit} ({operator.reason})"
         )
