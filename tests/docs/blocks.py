@@ -1,12 +1,13 @@
 """Blocks of code in Markdown, run as their readers would run them.
 
-* `console`: where lines begin with `$ `, these are commands and the others what they print; otherwise each line is
-  a command. `symcost` runs in this process, what compiles and runs exported code in a shell; what installs is
-  compared with pyproject.toml.
+* `console`: where lines begin with `$ `, these are commands and the others what they print;
+  otherwise each line is a command. `symcost` runs in this process, what compiles and runs exported
+  code in a shell; what installs is compared with pyproject.toml.
 * `python` runs in one namespace a file, as a doctest where it has prompts.
 * `text` right behind a block is what that block prints; elsewhere it is no code.
-* `toml` is loaded. A first line `# name` or `// name` in any of them, C and JavaScript names the file that it is
-  stored in instead.
+* `toml` is loaded.
+* C and JavaScript begin with `// name`, the file that they are stored in, which a command then uses;
+  `# name` does the same for the others.
 
 A line `…` stands for any lines of output.
 """
@@ -44,7 +45,7 @@ LONG = {
     "trace_all()": "minutes; symcost prove, which CI runs, calls the same",
     ".ci/run": "it is what runs this",
     ".venv/bin/pytest": "it is what runs this",
-    ".venv/bin/sphinx-build": "CI builds the site",
+    "sphinx-build": "CI builds the site",
 }
 """What takes too long to run here, and where else it runs; its options are read all the same."""
 

@@ -73,7 +73,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("document", BROKEN.values(), ids=BROKEN)
 def test_a_broken_block_is_told(reader, document):
-    with pytest.raises(BlockError, match="^line 1|^line 5|^line 6"):
+    with pytest.raises(BlockError, match=r"^line \d+: "):
         reader.read(document)
 
 
@@ -84,7 +84,8 @@ def test_outputs_may_be_shortened(reader):
 
 
 def _texts():
-    return [b.text.replace("\\\n", " ") for d in DOCUMENTS for b in blocks_of((ROOT / d).read_text())]
+    documents = [(ROOT / name).read_text("utf-8") for name in DOCUMENTS]
+    return [b.text.replace("\\\n", " ") for text in documents for b in blocks_of(text)]
 
 
 def test_what_takes_long_is_still_said():
