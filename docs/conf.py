@@ -32,6 +32,7 @@ nitpick_ignore_regex = [
     ("py:class", r"symcost\.sweeps\.(block|plan)\..*"),  # inside of a sweep
     ("py:class", r"symcost\.stages\.CostT"),  # a type variable
 ]
+suppress_warnings = ["ref.python"]  # a word of a docstring that is the name of two classes
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 4

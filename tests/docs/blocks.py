@@ -6,8 +6,8 @@
 * `python` runs in one namespace a file, as a doctest where it has prompts.
 * `text` right behind a block is what that block prints; elsewhere it is no code.
 * `toml` is loaded.
-* C and JavaScript begin with `// name`, the file that they are stored in, which a command then uses;
-  `# name` does the same for the others.
+* C and JavaScript begin with `// name`, the file that they are stored in and that a command
+  then uses; `# name` does the same for the others.
 
 A line `…` stands for any lines of output.
 """
