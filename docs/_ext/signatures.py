@@ -29,7 +29,7 @@ def _signature(
     gives: str | None,
 ) -> tuple[str | None, str | None]:
     """A default that is made anew for each object has no text that Python could read."""
-    return takes and takes.replace("=<factory>", "=..."), gives
+    return takes and takes.replace("<factory>", "..."), gives
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
