@@ -95,15 +95,11 @@ def test_what_takes_long_is_still_said():
 
 @pytest.mark.slow
 def test_a_sweep_of_very_many_points(reader, monkeypatch):
+    lines = {" ".join(line.split()) for text in _texts() for line in text.splitlines()}
+    sweeps = [line for line in lines if "10^9" in (why_long(line) or "")]
     monkeypatch.setattr("tests.docs.blocks.LONG", {})
-    sweep = [
-        line
-        for text in _texts()
-        for line in text.splitlines()
-        if "10^9" in (why_long(" ".join(line.split())) or "")
-    ]
-    assert sweep
-    for line in sweep:
+    assert sweeps
+    for line in sweeps:
         reader.read(f"```console\n{line}\n```")
 
 
