@@ -14,6 +14,7 @@ A line `…` stands for any lines of output.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -24,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass, field
 from doctest import ELLIPSIS, DocTestParser, DocTestRunner
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -138,9 +140,7 @@ class Reader:
 
     def _python(self, text: str) -> None:
         if why_long(text):
-            imports = [x for x in text.splitlines() if x.startswith(("import ", "from "))]
-            compile(text, "block", "exec")
-            exec("\n".join(imports), self.names)  # noqa: S102
+            importable(text)
             return
         out = StringIO()
         with chdir(self.folder):
@@ -225,6 +225,21 @@ def parse(arguments: list[str]) -> None:
     name, *options = arguments
     with group.commands[name].make_context(name, options):  # type: ignore[attr-defined]
         pass
+
+
+def importable(text: str) -> None:
+    """Hold what a program imports against where that is defined, and run nothing."""
+    for statement in ast.parse(text).body:
+        if not isinstance(statement, ast.ImportFrom):
+            continue
+        module = find_spec(str(statement.module))
+        if module is None or module.origin is None:
+            raise BlockError(f"there is no {statement.module}")
+        source = ast.parse(Path(module.origin).read_text("utf-8"))
+        defined = {getattr(found, "name", None) for found in source.body}
+        missing = [each.name for each in statement.names if each.name not in defined]
+        if missing:
+            raise BlockError(f"{statement.module} defines no {', '.join(missing)}")
 
 
 def installable(arguments: list[str]) -> None:
