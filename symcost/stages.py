@@ -13,7 +13,7 @@ import sympy as sp
 from symcost.autodiff import backward
 from symcost.cost import Cost, Entry, Storage
 from symcost.display import Displayed, Sheet
-from symcost.errors import DomainError
+from symcost.errors import DomainError, InputError
 from symcost.execution import Execution, cost_of, saved_bytes
 from symcost.graph import Graph
 from symcost.operators import OPERATORS
@@ -76,15 +76,25 @@ class GraphLayer(Displayed):
     ----------
     graph : Graph
         The forward pass.
-    execution : Execution
+    execution : Execution or str
         How operators are grouped into kernels.
     parts : mapping of str to tuple of str, optional
         Named parts, each by the module paths below which it lies.
+
+    Raises
+    ------
+    InputError
+        There is no such execution.
     """
 
     graph: Graph
     execution: Execution = Execution.EAGER
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.execution not in list(Execution):
+            raise InputError(f"execution is {self.execution!r}; allowed: {', '.join(Execution)}")
+        object.__setattr__(self, "execution", Execution(self.execution))
 
     def __repr__(self) -> str:
         """A line, not all operators."""

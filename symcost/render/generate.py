@@ -19,7 +19,6 @@ from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.render.document import context, evidence
-from symcost.render.plots.drawing import plots_of_page
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _TEMPLATES = [_PACKAGE / "templates", _PACKAGE.parent / "templates"]
@@ -39,6 +38,9 @@ def generated_files(model: str, root: Path) -> dict[Path, str | bytes]:
     InputError
         The evidence is missing, or is of other formulas; or an extra is not installed.
     """
+    # It loads NumPy, which other commands do not need.
+    from symcost.render.plots.drawing import plots_of_page  # noqa: PLC0415
+
     folder = Path("generated") / evidence.folder(model)
     plots = plots_of_page(model)
     by_reference = {

@@ -48,6 +48,7 @@ LONG = {
     ".ci/run": "it is what runs this",
     ".venv/bin/pytest": "it is what runs this",
     "sphinx-build": "CI builds the site",
+    "tests.notebook": "tests/test_notebook.py runs the notebook",
 }
 """What takes too long to run here, and where else it runs; its options are read all the same."""
 

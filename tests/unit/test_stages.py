@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import symcost
 from symcost.cost import RESOURCES, Cost, Storage
-from symcost.errors import DomainError
+from symcost.errors import DomainError, InputError
 from symcost.execution import Execution
 from symcost.graph import Graph
 from symcost.operators import gelu, linear
@@ -145,6 +145,13 @@ class TestLayers:
         # x and the weight come in, the result goes out; what lies between is written and read.
         expected = B * H * w_a + F * H * w_w + B * F * w_a * (1 + between)
         assert sp.expand(cost.bytes_moved - expected) == 0
+
+    def test_an_execution_has_a_name(self):
+        named = GraphLayer(self.graph(), "ideal").get_forward_cost()
+        assert named == GraphLayer(self.graph(), Execution.IDEAL).get_forward_cost()
+        assert named != GraphLayer(self.graph()).get_forward_cost()
+        with pytest.raises(InputError, match="execution is 'idle'; allowed: eager, fused, ideal"):
+            GraphLayer(self.graph(), "idle")
 
     def test_parts_are_told_by_their_paths(self):
         layer = GraphLayer(self.graph(), parts={"up": ("mlp.up",), "all": ("mlp.up", "mlp.act")})

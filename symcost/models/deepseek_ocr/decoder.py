@@ -125,9 +125,7 @@ def decoder_layer(
     return add(at / "add_mlp", x, hidden)
 
 
-def head(
-    config: DecoderConfig, parallel: Parallel = ONE_DEVICE, last_only: bool = False
-) -> Graph:
+def head(config: DecoderConfig, parallel: Parallel = ONE_DEVICE, last_only: bool = False) -> Graph:
     """The graph of the language model head on the hidden states of B sequences of S tokens."""
     graph = Graph()
     hidden = graph.input("hidden states", B, S, config.hidden)
