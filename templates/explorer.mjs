@@ -104,26 +104,6 @@ function whole(state, name, what) {
   return value;
 }
 
-/** Columns and rows of tiles of a page, as the model's own code chooses them; 0 × 0 for none. */
-export function cropGrid(width, height, { size, least, most }) {
-  if (width <= size && height <= size) return [0, 0];
-  let best = [1, 1];
-  let smallest = Infinity;
-  for (let count = least; count <= most; count++) {
-    for (let columns = 1; columns <= count; columns++) {
-      if (count % columns) continue;
-      const rows = count / columns;
-      const difference = Math.abs(width / height - columns / rows);
-      const larger = 2 * width * height > size * size * count;
-      if (difference < smallest || (difference === smallest && larger)) {
-        best = [columns, rows];
-        smallest = difference;
-      }
-    }
-  }
-  return best;
-}
-
 function viewsOf(state) {
   if (state.mode === "none") return null;
   if (state.mode === "views") {
@@ -154,20 +134,13 @@ function viewsOf(state) {
   };
 }
 
-function imageTokens(views) {
-  if (views === null) return 0n;
-  const step = BigInt(data.tiles.step);
-  const [q, t] = [views.base / step, views.tile / step];
-  return q * (q + 1n) + 1n + (t * views.columns + 1n) * t * views.rows;
-}
-
 /** Half bytes of a width. */
 const halves = (width) => (width === "1/2" ? 1n : 2n * BigInt(width));
 
 /** Sizes by their symbols, widths in half bytes; and what else computing takes. */
 function workloadOf(state) {
   const views = viewsOf(state);
-  const image = imageTokens(views);
+  const image = views === null ? 0n : imageTokens(views, BigInt(data.tiles.step));
   const B = whole(state, "batch", "the batch");
   const S = 1n + whole(state, "prompt", "the number of text tokens") + image;
   const T = whole(state, "new", "the number of new tokens");
@@ -735,9 +708,10 @@ function writeFormula(answer) {
   text += '<ul class="where">';
   for (const [size, part] of used.values()) {
     const { mathml, meaning } = data.sizes[size];
-    const how = size === "U" ? `<mo>=<\/mo>${part.touched.mathml}` : "";
-    const about = decimal(part.sizes[size]).endsWith("…") ? "<mo>≈<\/mo>" : "<mo>=<\/mo>";
-    text += `<li>${math(`${mathml}${how}${about}<mn>${decimal(part.sizes[size])}<\/mn>`)} ${escaped(meaning)}<\/li>`;
+    const number = decimal(part.sizes[size]);
+    const equals = `<mo form="infix">${number.endsWith("…") ? "≈" : "="}<\/mo>`;
+    const how = size === "U" ? `${math(part.touched.mathml)} ` : "";
+    text += `<li>${math(`${mathml}<mo form="infix">=<\/mo>`)} ${how}${math(`${how && equals}<mn>${number}<\/mn>`)} ${escaped(meaning)}<\/li>`;
   }
   element("formula").innerHTML = `${text}<\/ul>`;
 }

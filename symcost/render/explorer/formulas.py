@@ -6,7 +6,7 @@ what exported code says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -65,16 +65,17 @@ class Formulas:
         terms = []
         for term in group.terms:
             number, product = term.as_coeff_Mul()
-            terms.append([_number(number.p), _number(number.q), self._product(product, of_experts)])
-        return [self._product(group.factor, of_experts), terms]
+            terms.append(
+                [_number(number.p), _number(number.q), self._numbered(product, of_experts)]
+            )
+        return [self._numbered(group.factor, of_experts), terms]
 
-    def _product(self, product: Expr, of_experts: bool) -> int:
-        key = product, of_experts
+    def _numbered(self, product: Expr, of_experts: bool) -> int:
+        names = {w_w: WIDTH_OF_EXPERTS} if of_experts and product.has(w_w) else {}
+        key = product, bool(names)
         if key not in self._known:
-            names = {w_w: WIDTH_OF_EXPERTS} if of_experts else {}
             self._known[key] = len(self.products)
-            shown = {"mathml": mathml(product, names), "tree": tree(product, names)}
-            self.products.append(shown)
+            self.products.append({"mathml": mathml(product, names), "tree": tree(product, names)})
         return self._known[key]
 
 
@@ -103,7 +104,7 @@ def tree(formula: Expr, names: Names) -> Tree:
     if isinstance(formula, sp.Symbol):
         return names.get(formula, formula.name)
     if isinstance(formula, sp.Integer):
-        return _number(formula) if abs(int(formula)) < _LARGEST else ["/", str(formula), 1]
+        return int(formula) if abs(int(formula)) < _LARGEST else ["/", str(formula), 1]
     if isinstance(formula, sp.Rational):
         return ["/", _number(formula.p), _number(formula.q)]
     if formula.func not in _SIGNS:
@@ -125,40 +126,55 @@ _SIGNS = {
 
 def mathml(formula: Expr, names: Names) -> str:
     """A formula as presentation MathML; sizes carry their names, so that numbers can be put in."""
-    if isinstance(formula, sp.Symbol):
-        return symbol(names.get(formula, formula.name))
-    if isinstance(formula, sp.Integer):
-        return f"<mn>{int(formula):,}</mn>"
-    if isinstance(formula, sp.Rational):
-        return f"<mfrac><mn>{int(formula.p):,}</mn><mn>{int(formula.q):,}</mn></mfrac>"
-    if isinstance(formula, sp.Add):
-        return _sum(formula, names)
-    if isinstance(formula, sp.Mul):
-        factors = sorted(sp.Mul.make_args(formula), key=_place)
-        return "<mo>·</mo>".join(_factor(factor, names) for factor in factors)
-    if isinstance(formula, sp.Pow):
-        base, exponent = (mathml(part, names) for part in formula.args)
-        bracketed = base if formula.base.is_Symbol else f"{_fenced('(', base, ')')}"
-        return f"<msup><mrow>{bracketed}</mrow><mrow>{exponent}</mrow></msup>"
-    if isinstance(formula, sp.floor | sp.ceiling):
-        left, right = "⌊⌋" if isinstance(formula, sp.floor) else "⌈⌉"
-        inner = formula.args[0]
-        over = sp.fraction(inner)
-        if over[1] != 1 and not isinstance(inner, sp.Add):
-            above, below = (mathml(part, names) for part in over)
-            return _fenced(left, f"<mfrac><mrow>{above}</mrow><mrow>{below}</mrow></mfrac>", right)
-        return _fenced(left, mathml(inner, names), right)
-    if isinstance(formula, sp.Min) and (condition := indicator(formula)):
-        one, sign, other = condition
-        sign = {"!=": "≠", ">": "&gt;"}[sign]
-        return _fenced("[", f"{mathml(one, names)}<mo>{sign}</mo>{mathml(other, names)}", "]")
-    if isinstance(formula, sp.Min | sp.Max | sp.Abs):
-        inner = "<mo>,</mo>".join(mathml(part, names) for part in formula.args)
-        if isinstance(formula, sp.Abs):
-            return _fenced("|", inner, "|")
-        called = "min" if isinstance(formula, sp.Min) else "max"
-        return f"<mi>{called}</mi>{_fenced('(', inner, ')')}"
+    for kind, write in _WRITTEN.items():
+        if isinstance(formula, kind):
+            return write(formula, names)
     raise DomainError(f"{formula.func.__name__} cannot be shown on the page: {formula}")
+
+
+def symbol(name: str) -> str:
+    """A size as MathML."""
+    base, _, below = name.partition("_")
+    if not below:
+        return f'<mi data-size="{name}">{base}</mi>'
+    return f'<msub data-size="{name}"><mi>{base}</mi><mi>{below}</mi></msub>'
+
+
+def _number_mathml(number: sp.Rational, _: Names) -> str:
+    above, below = (f"<mn>{int(part):,}</mn>" for part in (number.p, number.q))
+    return above if number.q == 1 else f"<mfrac>{above}{below}</mfrac>"
+
+
+def _product(formula: Expr, names: Names) -> str:
+    factors = sorted(sp.Mul.make_args(formula), key=_place)
+    return "<mo>·</mo>".join(_factor(factor, names) for factor in factors)
+
+
+def _power(formula: Expr, names: Names) -> str:
+    base, exponent = (mathml(part, names) for part in formula.args)
+    if not formula.base.is_Symbol:
+        base = _fenced("()", base)
+    return f"<msup><mrow>{base}</mrow><mrow>{exponent}</mrow></msup>"
+
+
+def _rounded(formula: Expr, names: Names) -> str:
+    above, below = sp.fraction(formula.args[0])
+    inner = mathml(formula.args[0], names)
+    if below != 1 and not isinstance(above, sp.Add):
+        above, below = (f"<mrow>{mathml(part, names)}</mrow>" for part in (above, below))
+        inner = f"<mfrac>{above}{below}</mfrac>"
+    return _fenced("⌊⌋" if isinstance(formula, sp.floor) else "⌈⌉", inner)
+
+
+def _one_of(formula: Expr, names: Names) -> str:
+    condition = indicator(formula) if isinstance(formula, sp.Min) else None
+    if condition is not None:
+        left, sign, right = condition
+        sign = {"!=": "≠", ">": "&gt;"}[sign]
+        return _fenced("[]", f"{mathml(left, names)}<mo>{sign}</mo>{mathml(right, names)}")
+    called = "min" if isinstance(formula, sp.Min) else "max"
+    inner = "<mo>,</mo>".join(mathml(part, names) for part in formula.args)
+    return f"<mi>{called}</mi>{_fenced('()', inner)}"
 
 
 def _sum(formula: Expr, names: Names) -> str:
@@ -177,10 +193,11 @@ def _sum(formula: Expr, names: Names) -> str:
 
 def _factor(formula: Expr, names: Names) -> str:
     inner = mathml(formula, names)
-    return _fenced("(", inner, ")") if isinstance(formula, sp.Add) else inner
+    return _fenced("()", inner) if isinstance(formula, sp.Add) else inner
 
 
-def _fenced(left: str, inner: str, right: str) -> str:
+def _fenced(fences: str, inner: str) -> str:
+    left, right = tuple(fences)
     return f"<mrow><mo>{left}</mo>{inner}<mo>{right}</mo></mrow>"
 
 
@@ -189,9 +206,15 @@ def _place(factor: Expr) -> tuple[object, ...]:
     return not factor.is_number, not base.is_Symbol, _ORDER.get(base, len(_ORDER)), str(factor)
 
 
-def symbol(name: str) -> str:
-    """A size as MathML."""
-    base, _, below = name.partition("_")
-    if not below:
-        return f'<mi data-size="{name}">{base}</mi>'
-    return f'<msub data-size="{name}"><mi>{base}</mi><mi>{below}</mi></msub>'
+_WRITTEN: Mapping[type[Expr], Callable[[Expr, Names], str]] = {
+    sp.Symbol: lambda size, names: symbol(names.get(size, size.name)),
+    sp.Rational: _number_mathml,
+    sp.Add: _sum,
+    sp.Mul: _product,
+    sp.Pow: _power,
+    sp.floor: _rounded,
+    sp.ceiling: _rounded,
+    sp.Min: _one_of,
+    sp.Max: _one_of,
+    sp.Abs: lambda size, names: _fenced("||", mathml(size.args[0], names)),
+}

@@ -72,7 +72,7 @@ def explorer_page(model: str) -> str:
         modules={name: _embedded(module.code) for name, module in exported.items()},
         data=_embedded(json.dumps(_data(model, exported), ensure_ascii=False)),
         style=_part("explorer.css"),
-        script=_embedded(_part("explorer.mjs")),
+        script=_embedded(_part("explorer_geometry.mjs") + _part("explorer.mjs")),
         modes=MODES,
         executions={str(name): told for name, told in _EXECUTIONS.items()},
         routings={str(name): told for name, told in _ROUTINGS.items()},
@@ -99,8 +99,7 @@ def _data(model: str, exported: dict[str, Module]) -> dict[str, Any]:
     for name, module in exported.items():
         if ".experts." not in name:
             shown[name] = {
-                figure: formulas.add(formula)
-                for figure, formula in module.figures.items()
+                figure: formulas.add(formula) for figure, formula in module.figures.items()
             }
     for execution in Execution:
         shown[f"{execution}.experts"] = {
