@@ -271,7 +271,11 @@ function human(value, unit = "") {
 const shown = (metric, value) =>
   ofBytes(metric) ? human(Number(value) / 2, "B") : human(Number(value));
 
-const digits = (value) => (value === 0 ? "0" : String(+value.toPrecision(4)));
+/** Four significant digits. */
+function digits(value) {
+  const text = String(+value.toPrecision(4));
+  return value >= 10_000 && /^\d+$/.test(text) ? grouped(text) : text;
+}
 
 function duration(seconds) {
   const [factor, unit] =
@@ -759,7 +763,7 @@ function answerTo(workload) {
   );
   const request = times.prefill.seconds + times.steps.seconds;
   const engines = new Set([times.prefill.bound, times.steps.bound]);
-  times.generation = { seconds: request, bound: engines.size === 1 ? times.prefill.bound : "both" };
+  times.generation = { seconds: request, bound: [...engines].join(", ") };
   return {
     workload,
     device,
@@ -773,7 +777,11 @@ function answerTo(workload) {
 }
 
 const many = (count, one, more = `${one}s`) => `${grouped(count)} ${count === 1n ? one : more}`;
-const SPOKEN = { matrix: "matrix units", vector: "the other units", memory: "memory bandwidth" };
+const LIMITS = {
+  matrix: "at least; matrix units limit",
+  vector: "at least; the other units limit",
+  memory: "at least; memory bandwidth limits",
+};
 
 function show(answer) {
   const { workload, device, figures, ttft, tpot, rate } = answer;
@@ -785,9 +793,9 @@ function show(answer) {
   element("asked").textContent =
     `Batch ${grouped(sizes.B)}; ${seen}; prefill of ${grouped(sizes.S)}, then ${many(sizes.T, "new token")} on ${grouped(sizes.K)} cached; at best on ${state.device}.`;
   element("ttft").textContent = duration(ttft.seconds);
-  element("ttft-bound").textContent = `at least; ${SPOKEN[ttft.bound]} limit${ttft.bound === "memory" ? "s" : ""}`;
+  element("ttft-bound").textContent = LIMITS[ttft.bound];
   element("tpot").textContent = duration(tpot.seconds);
-  element("tpot-bound").textContent = `at least; ${SPOKEN[tpot.bound]} limit${tpot.bound === "memory" ? "s" : ""}`;
+  element("tpot-bound").textContent = LIMITS[tpot.bound];
   element("rate-name").textContent = views === null ? "Answers" : "Pages";
   element("rate").textContent = `${digits(rate)} /s`;
   element("rate-of").textContent = `${digits(rate * Number(sizes.T))} tokens/s, one batch after the other`;

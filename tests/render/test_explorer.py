@@ -15,6 +15,8 @@ import pytest
 import sympy as sp
 
 from symcost.errors import DomainError
+from symcost.execution import Execution
+from symcost.export.javascript_code import export_javascript
 from symcost.models.deepseek_ocr.geometry import (
     MAX_TILES,
     MIN_TILES,
@@ -23,8 +25,10 @@ from symcost.models.deepseek_ocr.geometry import (
     Views,
     crop_grid,
 )
+from symcost.models.deepseek_ocr.routing import Assumption
 from symcost.render.explorer.formulas import Formulas, mathml, tree
-from symcost.symbols import B, I_g, S, n_h, n_w, w_w
+from symcost.render.explorer.halves import module_of_experts
+from symcost.symbols import B, I_g, S, n_h, n_w, w_a, w_w
 from tests.browser.page import page_text
 
 GEOMETRY = Path(__file__).parents[2] / "templates" / "explorer_geometry.mjs"
@@ -49,6 +53,25 @@ def test_it_refers_to_nothing_outside():
     }
     assert references == {("link", "href", "data:,"), ("a", "href", "#")}
     assert not re.findall(r"https?://|url\(|@import|fetch\(|XMLHttpRequest|WebSocket", page_text())
+
+
+def test_exported_code_stands_in_it_as_it_is():
+    found = dict(
+        re.findall(
+            r'<script type="text/plain" data-module="(.+?)">(.*?)</script>', page_text(), re.S
+        )
+    )
+    assert len(found) == 3 * (1 + 2 * 2 + 3)
+    wanted = module_of_experts("deepseek-ocr", Execution.FUSED, Assumption.MOST)
+    assert found["fused.experts.most"] == export_javascript(
+        {name: _in_halves(name, formula) for name, formula in wanted.figures.items()}, wanted.about
+    )
+
+
+def _in_halves(name: str, formula: sp.Expr) -> sp.Expr:
+    """These formulas hold no maximum, and all are of bytes."""
+    assert name.rpartition("_")[2] in {"bytes", "read", "written", "moved"}
+    return sp.expand(2 * formula.subs({w_w: w_w / 2, w_a: w_a / 2}))
 
 
 def test_it_is_small_enough_to_mail():

@@ -116,10 +116,19 @@ def modules(model: str) -> dict[str, Module]:
                 figures = _figures(costs, "prefill")
                 found[f"{execution}.{head}.{seen}"] = _module(model, figures, told | rest | case)
         for routing in Assumption:
-            figures = share_of_experts(model, execution, Routing(routing, routing))
-            case = {"experts": str(routing), "of": "weights and traffic of routed experts only"}
-            found[f"{execution}.experts.{routing}"] = _module(model, figures, told | case)
+            found[f"{execution}.experts.{routing}"] = module_of_experts(model, execution, routing)
     return found
+
+
+def module_of_experts(model: str, execution: Execution, routing: Assumption) -> Module:
+    """The module of the share of routed experts."""
+    told = {
+        "execution": str(execution),
+        "experts": str(routing),
+        "of": "weights and traffic of routed experts only",
+    }
+    figures = share_of_experts(model, execution, Routing(routing, routing))
+    return _module(model, figures, told)
 
 
 def share_of_experts(model: str, execution: Execution, routing: Routing) -> dict[str, Expr]:

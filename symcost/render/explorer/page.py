@@ -87,10 +87,8 @@ def _part(name: str) -> str:
 
 
 def _embedded(text: str) -> str:
-    """Text that ends no element of HTML."""
-    if "</" in text or "<!--" in text:
-        text = text.replace("</", "<\\/")
-    return text
+    """Text of JavaScript or JSON that ends no element of HTML."""
+    return text.replace("</", "<\\/")
 
 
 def _data(model: str, exported: dict[str, Module]) -> dict[str, Any]:
