@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import sympy as sp
 
-from symcost.cost import METRICS, Cost, Entry, Storage, Traffic, Unit, as_rational
+from symcost.cost import METRICS, Cost, Entry, StageCost, Storage, Traffic, Unit, as_rational
 from symcost.errors import DomainError
 from symcost.execution import Execution
 from symcost.export.javascript_code import export_javascript
@@ -27,7 +27,7 @@ from symcost.models.deepseek_ocr.model import DeepseekOCRModel
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_costs
-from symcost.symbols import ZERO, Expr, w_a, w_kv, w_w
+from symcost.symbols import ZERO, Expr, U, w_a, w_kv, w_w
 from symcost.tensor import Kind
 
 HEADS = ("all", "last")
@@ -98,7 +98,8 @@ def modules(model: str) -> dict[str, Module]:
     Raises
     ------
     DomainError
-        Steps need weights that the prefill before them does not hold.
+        Steps need weights that the prefill before them does not hold, or routing changes more than
+        the traffic of experts.
     """
     found: dict[str, Module] = {}
     for execution in Execution:
@@ -106,9 +107,9 @@ def modules(model: str) -> dict[str, Module]:
         rest = {"without": "weights and traffic of routed experts"}
         for head in HEADS:
             for seen in SEEN:
-                costs = dict(symbolic_costs(built(model, execution, head, seen)))
+                costs = symbolic_costs(built(model, execution, head, seen))
                 _require_weights_of_prefill(costs)
-                costs = {name: cost.each(_unless_of_experts) for name, cost in costs.items()}
+                costs = {name: _without_experts(cost) for name, cost in costs.items()}
                 if str(execution) not in found:
                     figures = _figures(costs, "vision") | _figures(costs, "decode")
                     found[str(execution)] = _module(model, figures, told | rest)
@@ -174,8 +175,11 @@ def _is_of_experts(entry: Entry) -> bool:
     return kept and _EXPERTS in entry.path
 
 
-def _unless_of_experts(entry: Entry) -> Entry:
-    return replace(entry, amount=ZERO) if _is_of_experts(entry) else entry
+def _without_experts(cost: StageCost) -> StageCost:
+    rest = cost.each(lambda e: replace(e, amount=ZERO) if _is_of_experts(e) else e)
+    if U in rest.free_symbols:
+        raise DomainError("routing changes more than the traffic of experts")
+    return rest
 
 
 def _figures(costs: Mapping[str, Cost], stage: str) -> dict[str, Expr]:

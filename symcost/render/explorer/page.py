@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from symcost.cost import METRICS, as_rational
+from symcost.cost import as_rational
 from symcost.errors import DomainError
 from symcost.execution import Execution
 from symcost.insight.devices import DEFAULT_TYPE, Device, known_devices
@@ -30,9 +30,6 @@ from symcost.version import __version__
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _TEMPLATES = [_PACKAGE / "templates", _PACKAGE.parent / "templates"]
-
-SIZES = ("B", "S", "K", "T", "I_g", "I_t", "n_w", "n_h", "C", "w_w", "w_a", "w_kv", "U")
-"""The symbols of the formulas that the page shows, besides the width of experts' weights."""
 
 _EXECUTIONS = {
     Execution.EAGER: "eager, as the reference",
@@ -111,7 +108,6 @@ def _data(model: str, exported: dict[str, Module]) -> dict[str, Any]:
         "shown": shown,
         "ofExperts": OF_EXPERTS,
         "touched": _touched(model),
-        "metrics": dict(METRICS),
         "sizes": _sizes(),
         "modes": {name: [mode.base_size, mode.crops] for name, mode in MODES.items()},
         "tiles": {"size": TILE_SIZE, "step": STEP, "least": MIN_TILES, "most": MAX_TILES},
@@ -139,7 +135,7 @@ def _touched(model: str) -> dict[str, dict[str, Any]]:
 
 
 def _sizes() -> dict[str, dict[str, str]]:
-    told = {name: CATALOGUE[name].meaning for name in SIZES}
+    told = {name: info.meaning for name, info in CATALOGUE.items()}
     told[WIDTH_OF_EXPERTS] = "bytes per weight of a routed expert"
     return {name: {"mathml": symbol(name), "meaning": meaning} for name, meaning in told.items()}
 
