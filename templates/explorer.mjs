@@ -677,6 +677,7 @@ function sumML(sum) {
 const withNumbers = (mathml, sizes) =>
   mathml.replace(/<(mi|msub) data-size="(\w+)">.*?<\/\1>/g, (_, tag, size) => `<mn>${decimal(sizes[size])}<\/mn>`);
 
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const escaped = (text) => text.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
 
 /** Writes the formula of the figure that is picked; says whether its terms add up to it. */
@@ -789,7 +790,7 @@ function show(answer) {
   const crops = views !== null && views.columns > 0n;
   const tiles = crops ? `, ${views.columns} × ${views.rows} tiles of ${views.tile} px` : ", no tiles";
   const seen = views === null ? "no image" : `one view of ${views.base} px${tiles}: ${many(image, "token")}`;
-  element("seen").textContent = `${seen[0].toUpperCase()}${seen.slice(1)}.`;
+  element("seen").textContent = `${capitalized(seen)}.`;
   element("asked").textContent =
     `Batch ${grouped(sizes.B)}; ${seen}; prefill of ${grouped(sizes.S)}, then ${many(sizes.T, "new token")} on ${grouped(sizes.K)} cached; at best on ${state.device}.`;
   element("ttft").textContent = duration(ttft.seconds);
@@ -839,7 +840,7 @@ function complain(error) {
   const input = control(error.control);
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", "wrong");
-  add(input.parentElement, "span", { class: "error", id: "wrong" }, error.message);
+  add(input.parentElement, "span", { class: "error", id: "wrong" }, capitalized(error.message));
 }
 
 let last = null;
@@ -865,9 +866,8 @@ function update(notes = []) {
     document.body.classList.add("unknown");
     problems.unshift(error.message);
   }
-  const [first = ""] = problems;
-  element("problem").textContent = [first.charAt(0).toUpperCase() + first.slice(1), ...problems.slice(1)].join("; ");
-  element("problem").hidden = !first;
+  element("problem").textContent = capitalized(problems.join("; "));
+  element("problem").hidden = problems.length === 0;
   clearTimeout(told);
   told = setTimeout(() => {
     element("status").textContent = last
