@@ -41,8 +41,8 @@ class Formulas:
     def __init__(self) -> None:
         self.products: list[dict[str, Tree]] = []
         self.formulas: list[Tree] = []
-        self._known: dict[object, int] = {}
-        self._written: dict[str, int] = {}
+        self._known: dict[tuple[Expr, bool], int] = {}
+        self._added: dict[tuple[Expr, bool], int] = {}
 
     def add(self, formula: Expr, *, of_experts: bool = False) -> int:
         """The number of a formula.
@@ -52,14 +52,16 @@ class Formulas:
         of_experts : bool
             Whether its width of weights is that of routed experts.
         """
-        sums = [
-            [self._group(group, of_experts) for group in groups(part)] for part in _sums(formula)
-        ]
-        key = repr(sums)
-        if key not in self._written:
-            self._written[key] = len(self.formulas)
-            self.formulas.append(sums)
-        return self._written[key]
+        key = formula, of_experts
+        if key not in self._added:
+            self._added[key] = len(self.formulas)
+            self.formulas.append(
+                [
+                    [self._group(group, of_experts) for group in groups(part)]
+                    for part in _sums(formula)
+                ]
+            )
+        return self._added[key]
 
     def _group(self, group: Any, of_experts: bool) -> list[Tree]:
         terms = []
