@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from symcost.errors import InputError
 from symcost.execution import Execution
 from symcost.export.formulas_json import formulas_object
@@ -19,10 +17,8 @@ from symcost.models.deepseek_ocr.routing import Routing
 from symcost.models.deepseek_ocr.widths import Widths
 from symcost.models.deepseek_ocr.workload import symbolic_stages
 from symcost.render.document import context, evidence
-
-_PACKAGE = Path(__file__).resolve().parent.parent
-_TEMPLATES = [_PACKAGE / "templates", _PACKAGE.parent / "templates"]
-"""In an installed package templates lie inside it, in a checkout beside it."""
+from symcost.render.explorer import explorer_page
+from symcost.render.templating import environment
 
 
 def generated_files(model: str, root: Path) -> dict[Path, str | bytes]:
@@ -66,17 +62,10 @@ def generated_files(model: str, root: Path) -> dict[Path, str | bytes]:
         folder / f"formulas_{name}.json": _json(formulas_object(model, name, stages)) + "\n"
         for name, stages in by_reference.items()
     }
+    files[folder / "explorer.html"] = explorer_page(model)
     example = {name: report.as_dict() for name, report in shown["example"].items()}
     files[folder / "example.json"] = _json(example) + "\n"
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  Markdown, not HTML; nothing in it comes from a user
-    )
-    template = environment.get_template("HOLISTIC_ANALYSIS.md.j2")
+    template = environment(html=False).get_template("HOLISTIC_ANALYSIS.md.j2")
     files[Path("docs") / "HOLISTIC_ANALYSIS.md"] = template.render(shown)
     return files
 
