@@ -25,7 +25,7 @@ def environment(*, html: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=html,
+        autoescape=html,  # noqa: S701  Markdown holds nothing that comes from a user
     )
 
 
