@@ -53,7 +53,7 @@ def export(
     no_image: given.NoImage = False,
     config: given.Config = None,
 ) -> None:
-    """The formulas where they are used: Python, C or JavaScript, LaTeX, CSV, a workbook."""
+    """The formulas where they are used: Python, C or JavaScript, LaTeX, JSON, CSV, a workbook."""
     widths, routing, how = Widths.parse(width), Routing.parse(experts), Executions.parse(execution)
     with formulas_status():
         costs = symbolic_costs(

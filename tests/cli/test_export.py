@@ -16,6 +16,7 @@ from tests.cli.program import run
         ("c", ["deepseek_ocr.c", "deepseek_ocr.h"]),
         ("javascript", ["deepseek_ocr.mjs"]),
         ("latex", ["deepseek_ocr.tex"]),
+        ("json", ["deepseek_ocr.json", "deepseek_ocr.schema.json"]),
         ("csv", ["deepseek_ocr.csv"]),
     ],
 )

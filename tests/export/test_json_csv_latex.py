@@ -1,0 +1,157 @@
+"""Exported JSON, CSV and LaTeX: read by others, they mean what formulas are exactly."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from symcost.export.csv_table import export_csv
+from symcost.export.figures_json import export_json
+from symcost.export.latex import export_latex
+from symcost.symbols import B, C, S
+from tests.export.code_support import (
+    ABOUT,
+    SIZES,
+    chance_formulas,
+    expected,
+    model_formulas,
+    points,
+    tool,
+)
+from tests.export.columns import Column
+from tests.export.readers import MathML, Text, Tree
+
+BOTH = (model_formulas, chance_formulas)
+NODE = Path(__file__).parents[1] / "node"
+
+
+@cache
+def sizes():
+    """Each size at all points."""
+    found = {name: Column.of([point[name] for point in points()]) for name in SIZES}
+    return found | {"C": found["n_w"] * found["n_h"]}
+
+
+def wrong(which, read, texts):
+    """The figures that are not exact at all points."""
+    assert list(texts) == list(which())
+    assert len(texts) * len(points()) > 10_000
+    found = {text: read(text).values(len(points())) for text in dict.fromkeys(texts.values())}
+    return [name for name, text in texts.items() if found[text] != expected(which)[name]]
+
+
+def in_json(formulas):
+    document = json.loads(export_json(formulas, ABOUT)[0])
+    return {name: json.dumps(figure["formula"]) for name, figure in document["figures"].items()}
+
+
+def in_csv(formulas):
+    rows = csv.DictReader(io.StringIO(export_csv(formulas)))
+    return {row["name"]: row["formula"] for row in rows}
+
+
+def in_latex(formulas):
+    shown = re.findall(r"\\begin{flushleft}\n\$(.*)\$\n", export_latex(formulas, "test"))
+    return dict(zip(formulas, shown, strict=True))
+
+
+KATEX = """
+const katex = require("katex");
+const options = { output: "mathml", throwOnError: true, strict: "error" };
+const texts = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(texts.map((text) => katex.renderToString(text, options))));
+"""
+
+
+def mathml(texts):
+    """What KaTeX makes of LaTeX; what it does not understand is refused."""
+    node = tool("node")
+    if not (NODE / "node_modules" / "katex").is_dir():
+        pytest.skip("KaTeX is not installed, so that LaTeX is not read: npm ci --prefix tests/node")
+    done = subprocess.run(
+        [node, "-e", KATEX],
+        cwd=NODE,
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(re.search(r"ParseError: .*", done.stderr)[0])
+    return json.loads(done.stdout)
+
+
+def by_katex(texts):
+    return dict(zip(texts, mathml(list(texts.values())), strict=True))
+
+
+@pytest.mark.parametrize("which", BOTH, ids=["model", "chance"])
+def test_json(which):
+    tree = Tree(sizes())
+    assert not wrong(which, lambda text: tree(json.loads(text)), in_json(which()))
+
+
+@pytest.mark.parametrize("which", BOTH, ids=["model", "chance"])
+def test_csv(which):
+    assert not wrong(which, Text(sizes()), in_csv(which()))
+
+
+@pytest.mark.parametrize("which", BOTH, ids=["model", "chance"])
+def test_latex(which):
+    assert not wrong(which, MathML(sizes()), by_katex(in_latex(which())))
+
+
+def test_a_wrong_number_is_noticed():
+    """Bytes of the cache for each token, off by one in one place of each text."""
+    name = "decode.kv_bytes"
+    formulas = {name: model_formulas()[name]}
+    right = expected(model_formulas)[name]
+    for before, after in (("", ""), ("1", "2")):
+        tree, text, latex = (
+            read(formulas)[name].replace(f"6{before}", f"6{after}", 1)
+            for read in (in_json, in_csv, in_latex)
+        )
+        found = [
+            Tree(sizes())(json.loads(tree)),
+            Text(sizes())(text),
+            MathML(sizes())(mathml([latex])[0]),
+        ]
+        assert [one.values(len(points())) == right for one in found] == [before == after] * 3
+
+
+@pytest.mark.parametrize("broken", [r"B \undefined S", r"\frac{B}{", r"B^S^2", "B_{S", "50%"])
+def test_broken_latex_does_not_compile(broken):
+    with pytest.raises(ValueError, match="ParseError"):
+        mathml(["B", broken])
+
+
+def test_what_json_says_of_itself():
+    text, schema = export_json({"decode.vision.kv_bytes": 2 * B * C + S}, ABOUT)
+    document = json.loads(text)
+    assert document == {
+        "$schema": "deepseek_ocr.schema.json",
+        "model": "deepseek-ocr",
+        "title": ABOUT.title,
+        "assumptions": {"execution": "eager"},
+        "symbols": document["symbols"],
+        "figures": {
+            "decode.vision.kv_bytes": {
+                "stage": "decode",
+                "part": "vision",
+                "metric": "kv_bytes",
+                "unit": "bytes",
+                "formula": ["+", "S", ["*", 2, "C", "B"]],
+            }
+        },
+    }
+    assert list(document["symbols"]) == ["B", "S", "C"]
+    assert document["symbols"]["S"]["domain"] == "positive integer"
+    jsonschema.Draft202012Validator(json.loads(schema)).validate(document)
