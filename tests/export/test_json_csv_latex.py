@@ -6,17 +6,22 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import jsonschema
 import pytest
+import sympy as sp
 
+from symcost.cost import METRICS
+from symcost.errors import InputError
 from symcost.export.csv_table import export_csv
 from symcost.export.figures_json import export_json
 from symcost.export.latex import export_latex
-from symcost.symbols import B, C, S
+from symcost.formulas import flowing_latex, latex
+from symcost.symbols import CATALOGUE, B, C, S
 from tests.export.code_support import (
     ABOUT,
     SIZES,
@@ -155,3 +160,92 @@ def test_what_json_says_of_itself():
     assert list(document["symbols"]) == ["B", "S", "C"]
     assert document["symbols"]["S"]["domain"] == "positive integer"
     jsonschema.Draft202012Validator(json.loads(schema)).validate(document)
+
+
+def test_a_row_of_csv():
+    (row,) = csv.DictReader(io.StringIO(export_csv({"prefill.vision.sam.bytes_read": 3 * B})))
+    assert row == {
+        "name": "prefill.vision.sam.bytes_read",
+        "stage": "prefill",
+        "part": "vision.sam",
+        "metric": "bytes_read",
+        "unit": "bytes",
+        "formula": "3*B",
+        "symbols": "B",
+    }
+
+
+def test_symbols_of_csv_are_those_of_the_text():
+    for row in csv.DictReader(io.StringIO(export_csv(model_formulas()))):
+        words = set(re.findall(r"[A-Za-z_]+", row["formula"])) & set(CATALOGUE)
+        assert words <= set(row["symbols"].split())
+
+
+@pytest.mark.parametrize("name", ["flops", "prefill.speed", ".flops", ""])
+def test_csv_of_names_that_are_none(name):
+    with pytest.raises(InputError, match="STAGE"):
+        export_csv({name: B})
+
+
+def test_every_figure_is_in_latex_once():
+    formulas = model_formulas()
+    document = export_latex(formulas, "DeepSeek-OCR")
+    shown = re.findall(r"\\textbf{\\texttt{(.*?)}}: (.*)\n\\begin{flushleft}\n\$(.*)\$\n", document)
+    assert [metric.replace("\\", "") for metric, *_ in shown] == [
+        name.rpartition(".")[2] for name in formulas
+    ]
+    assert all(METRICS[metric.replace("\\", "")] == meaning for metric, meaning, _ in shown)
+    assert [formula for *_, formula in shown] == [flowing_latex(f) for f in formulas.values()]
+
+
+def test_brackets_of_latex_are_balanced_and_can_be_broken():
+    for formula in model_formulas().values():
+        shown = flowing_latex(formula)
+        assert shown.count("{") == shown.count("}")
+        assert shown.count(r"\bigl(") == shown.count(r"\bigr)")
+        kept = re.findall(r"\\left.(.*?)\\right.", shown)
+        assert all(len(inside) < 150 for inside in kept), "what cannot be broken is short"
+
+
+def test_latex_is_what_documents_show():
+    for formula in model_formulas().values():
+        if not formula.has(sp.Max):
+            plain = flowing_latex(formula).replace(r"\bigl(", r"\left(").replace(r"\,", " ")
+            assert plain.replace(r"\bigr)", r"\right)") == latex(formula)
+
+
+def test_titles_of_latex_are_set_as_they_stand():
+    document = export_latex({"prefill.flops": B * S}, r"50% of a_b & \x{}~^#$")
+    title = (
+        r"\title{50\% of a\_b \& \textbackslash{}x\{\}\textasciitilde{}"
+        r"\textasciicircum{}\#\$}"
+    )
+    assert title in document
+
+
+def compiled(document, folder):
+    engine = shutil.which("pdflatex") or shutil.which("tectonic")
+    if engine is None:
+        pytest.skip("neither pdflatex nor tectonic is installed")
+    (folder / "figures.tex").write_text(document, encoding="utf-8")
+    quiet = [] if engine.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+    return subprocess.run(
+        [engine, *quiet, "figures.tex"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_latex_compiles(tmp_path):
+    done = compiled(export_latex(model_formulas(), r"DeepSeek-OCR & 50% \x"), tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout + done.stderr
+    assert (tmp_path / "figures.pdf").stat().st_size > 10_000
+
+
+def test_a_broken_document_does_not_compile(tmp_path):
+    document = export_latex({"prefill.flops": B * S}, "broken")
+    assert compiled(document.replace("$B S$", r"$B \undefined S$"), tmp_path).returncode != 0
