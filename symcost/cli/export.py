@@ -70,17 +70,16 @@ def export(
         )
         stages = {name: cost for name, cost in costs.items() if name != "generation"}
         names = dict.fromkeys(figure or figure_names(stages))
-        about = About(
-            model,
-            assumptions={
-                "reference": reference,
-                "execution": str(how),
-                "head on": f"{lm_head.value} tokens" if lm_head is given.Head.ALL else "last token",
-                "widths": str(widths),
-                "experts": str(routing),
-            },
-            stages=_STAGES,
-        )
+        assumptions = {
+            "reference": reference,
+            "execution": str(how),
+            "head on": f"{lm_head.value} tokens" if lm_head is given.Head.ALL else "last token",
+            "widths": str(widths),
+            "experts": str(routing),
+        }
+        assumptions |= {"images": "none"} if no_image else {}
+        assumptions |= {"configuration": "of its own"} if config is not None else {}
+        about = About(model, assumptions, _STAGES)
         sizes = Workload.from_options(no_image=no_image).bindings | {T: 1} | widths.bindings
         formulas = {name: formula_of(costs, name) for name in names}
         files = exported(lang, formulas, about, sizes)

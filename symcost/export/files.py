@@ -60,12 +60,12 @@ def exported(
         A figure cannot be represented exactly, or a name cannot stand in code.
     """
     if language is Language.XLSX:
-        return {f"{about.identifier}.xlsx": export_xlsx(figures, about.title, sizes)}
+        return {f"{about.identifier}.xlsx": export_xlsx(figures, about, sizes)}
     return dict(_FILES[language](figures, about))
 
 
 def _latex(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
-    return {f"{about.identifier}.tex": export_latex(figures, about.title)}
+    return {f"{about.identifier}.tex": export_latex(figures, about)}
 
 
 def _json(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
@@ -74,7 +74,7 @@ def _json(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
 
 
 def _csv(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
-    return {f"{about.identifier}.csv": export_csv(figures)}
+    return {f"{about.identifier}.csv": export_csv(figures, about)}
 
 
 def _python(figures: Mapping[str, Expr], about: About) -> dict[str, str]:

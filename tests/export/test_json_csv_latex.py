@@ -20,6 +20,7 @@ from symcost.errors import InputError
 from symcost.export.csv_table import export_csv
 from symcost.export.figures_json import export_json
 from symcost.export.latex import export_latex
+from symcost.export.targets import About
 from symcost.formulas import flowing_latex, latex
 from symcost.symbols import CATALOGUE, B, C, S
 from tests.export.code_support import (
@@ -59,12 +60,12 @@ def in_json(formulas):
 
 
 def in_csv(formulas):
-    rows = csv.DictReader(io.StringIO(export_csv(formulas)))
+    rows = csv.DictReader(io.StringIO(export_csv(formulas, ABOUT)))
     return {row["name"]: row["formula"] for row in rows}
 
 
 def in_latex(formulas):
-    shown = re.findall(r"\\begin{flushleft}\n\$(.*)\$\n", export_latex(formulas, "test"))
+    shown = re.findall(r"\\begin{flushleft}\n\$(.*)\$\n", export_latex(formulas, ABOUT))
     return dict(zip(formulas, shown, strict=True))
 
 
@@ -163,7 +164,9 @@ def test_what_json_says_of_itself():
 
 
 def test_a_row_of_csv():
-    (row,) = csv.DictReader(io.StringIO(export_csv({"prefill.vision.sam.bytes_read": 3 * B})))
+    (row,) = csv.DictReader(
+        io.StringIO(export_csv({"prefill.vision.sam.bytes_read": 3 * B}, ABOUT))
+    )
     assert row == {
         "name": "prefill.vision.sam.bytes_read",
         "stage": "prefill",
@@ -172,11 +175,12 @@ def test_a_row_of_csv():
         "unit": "bytes",
         "formula": "3*B",
         "symbols": "B",
+        "assumptions": "execution eager",
     }
 
 
 def test_symbols_of_csv_are_those_of_the_text():
-    for row in csv.DictReader(io.StringIO(export_csv(model_formulas()))):
+    for row in csv.DictReader(io.StringIO(export_csv(model_formulas(), ABOUT))):
         words = set(re.findall(r"[A-Za-z_]+", row["formula"])) & set(CATALOGUE)
         assert words <= set(row["symbols"].split())
 
@@ -184,12 +188,12 @@ def test_symbols_of_csv_are_those_of_the_text():
 @pytest.mark.parametrize("name", ["flops", "prefill.speed", ".flops", ""])
 def test_csv_of_names_that_are_none(name):
     with pytest.raises(InputError, match="STAGE"):
-        export_csv({name: B})
+        export_csv({name: B}, ABOUT)
 
 
 def test_every_figure_is_in_latex_once():
     formulas = model_formulas()
-    document = export_latex(formulas, "DeepSeek-OCR")
+    document = export_latex(formulas, ABOUT)
     shown = re.findall(r"\\textbf{\\texttt{(.*?)}}: (.*)\n\\begin{flushleft}\n\$(.*)\$\n", document)
     assert [metric.replace("\\", "") for metric, *_ in shown] == [
         name.rpartition(".")[2] for name in formulas
@@ -214,13 +218,11 @@ def test_latex_is_what_documents_show():
             assert plain.replace(r"\bigr)", r"\right)") == latex(formula)
 
 
-def test_titles_of_latex_are_set_as_they_stand():
-    document = export_latex({"prefill.flops": B * S}, r"50% of a_b & \x{}~^#$")
-    title = (
-        r"\title{50\% of a\_b \& \textbackslash{}x\{\}\textasciitilde{}"
-        r"\textasciicircum{}\#\$}"
-    )
-    assert title in document
+def test_what_latex_says_of_itself_is_set_as_it_stands():
+    about = About("deepseek-ocr", {"head": "50% of a_b & {}~^#$"}, {"prefill": "a_b"})
+    document = export_latex({"prefill.flops": B * S}, about)
+    assert r"head 50\% of a\_b \& \{\}\textasciitilde{}\textasciicircum{}\#\$." in document
+    assert "\\section{prefill}\nA\\_b." in document
 
 
 def compiled(document, folder):
@@ -240,12 +242,12 @@ def compiled(document, folder):
 
 
 def test_latex_compiles(tmp_path):
-    done = compiled(export_latex(model_formulas(), r"DeepSeek-OCR & 50% \x"), tmp_path)
+    done = compiled(export_latex(model_formulas(), ABOUT), tmp_path)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout + done.stderr
     assert (tmp_path / "figures.pdf").stat().st_size > 10_000
 
 
 def test_a_broken_document_does_not_compile(tmp_path):
-    document = export_latex({"prefill.flops": B * S}, "broken")
+    document = export_latex({"prefill.flops": B * S}, ABOUT)
     assert compiled(document.replace("$B S$", r"$B \undefined S$"), tmp_path).returncode != 0
