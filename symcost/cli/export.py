@@ -68,7 +68,8 @@ def export(
                 config=config,
             )
         )
-        stages = {name: cost for name, cost in costs.items() if name != "generation"}
+        left_out = {"generation", "vision"} if no_image else {"generation"}
+        stages = {name: cost for name, cost in costs.items() if name not in left_out}
         names = dict.fromkeys(figure or figure_names(stages))
         assumptions = {
             "reference": reference,

@@ -139,7 +139,7 @@ class _Workbook:
             name = self._names[info.symbol]
             texts = (name, info.meaning, info.unit, _allowed(info))
             for column, shown in zip((0, 2, 3, 4), texts, strict=True):
-                sheet.write_string(row, column, shown)
+                sheet.write_string(row, column, shown, self._apart)
             sheet.write_number(row, 1, float(value), self._input)
             sheet.write_formula(row, 5, f"=IFERROR({allowed},FALSE)", None, True)
             rule = {"validate": "custom", "value": f"={allowed}", "error_title": name}
