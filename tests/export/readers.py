@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import operator
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from functools import reduce
@@ -46,17 +46,49 @@ class Tree:
         return {"abs": abs, "floor": math.floor, "ceiling": math.ceil}[name](first)
 
 
+_OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.Gt: operator.gt,
+    ast.NotEq: operator.ne,
+}
+_FUNCTIONS = {"Min": least, "Max": greatest, "max": greatest, "Abs": abs}
+_FUNCTIONS |= {"floor": math.floor, "ceiling": math.ceil}
+
+
 class Text:
-    """Reads text by Python's rules, but for whole numbers and brackets of conditions."""
+    """Reads text by Python's rules, but for brackets of conditions."""
 
     def __init__(self, sizes: Sizes) -> None:
-        self._names = {**sizes, "number": Column}
-        self._names |= {"Min": least, "max": greatest, "Max": greatest, "Abs": abs}
-        self._names |= {"floor": math.floor, "ceiling": math.ceil}
+        self._sizes = sizes
+        self._known: dict[str, Column] = {}
 
     def __call__(self, text: str) -> Column:
-        code = re.sub(r"\b(\d+)\b", r"number(\1)", text.replace("[", "(").replace("]", ")"))
-        return eval(code, {"__builtins__": {}}, self._names)  # noqa: S307 - the test's own text
+        code = text.replace("[", "(").replace("]", ")")
+        return self._value(ast.parse(code, mode="eval").body)
+
+    def _value(self, node: Any) -> Column:
+        if isinstance(node, ast.Name):
+            return self._sizes[node.id]
+        if isinstance(node, ast.Constant):
+            return Column(int(node.value))
+        key = ast.unparse(node)
+        if key not in self._known:
+            self._known[key] = self._made(node)
+        return self._known[key]
+
+    def _made(self, node: Any) -> Column:
+        if isinstance(node, ast.Call):
+            return _FUNCTIONS[node.func.id](*map(self._value, node.args))
+        if isinstance(node, ast.UnaryOp):
+            return -self._value(node.operand)
+        if isinstance(node, ast.Compare):
+            (sign,), (right,) = node.ops, node.comparators
+            return _OPERATORS[type(sign)](self._value(node.left), self._value(right))
+        return _OPERATORS[type(node.op)](self._value(node.left), self._value(node.right))
 
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"

@@ -57,7 +57,7 @@ def disagreements(written, formulas, sizes_list):
         for name in formulas:
             (shown, verdict), value = book[name], columns[name][place]
             exact += verdict == "exact"
-            right = Fraction(shown) == value if verdict == "exact" else value >= ENOUGH
+            right = shown == value if verdict == "exact" else value >= ENOUGH
             if not right or verdict not in ("exact", "may be rounded"):
                 found.append((name, sizes, shown, verdict, value))
     return found, exact
