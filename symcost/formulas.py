@@ -90,9 +90,15 @@ class _Text(StrPrinter):  # type: ignore[misc]
     def _print_Min(self, expr: sp.Min) -> str:
         condition = indicator(expr)
         if condition is None:
-            return str(super()._print_LatticeOp(expr))
+            return self._print_Max(expr)
         left, sign, right = condition
         return f"[{self._print(left)} {sign} {self._print(right)}]"
+
+    def _print_Max(self, expr: sp.Min | sp.Max) -> str:
+        return str(super()._print_LatticeOp(expr)).replace("M", "m", 1)
+
+    def _print_Abs(self, expr: sp.Abs) -> str:
+        return f"abs({self._print(expr.args[0])})"
 
 
 class _Latex(LatexPrinter):  # type: ignore[misc]

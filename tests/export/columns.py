@@ -25,7 +25,9 @@ class Column:
 
     def values(self, count: int) -> list[int | Fraction]:
         above = [self.above] * count if isinstance(self.above, int) else self.above.tolist()
-        return above if self.below == 1 else [Fraction(value, self.below) for value in above]
+        if any(value % self.below for value in above):
+            return [Fraction(value, self.below) for value in above]
+        return [value // self.below for value in above]
 
     def together(self, other: Column, combine: Callable) -> Column:
         """What a function makes of both over one denominator."""

@@ -55,7 +55,7 @@ _OPERATORS = {
     ast.Gt: operator.gt,
     ast.NotEq: operator.ne,
 }
-_FUNCTIONS = {"Min": least, "Max": greatest, "max": greatest, "Abs": abs}
+_FUNCTIONS = {"min": least, "max": greatest, "abs": abs}
 _FUNCTIONS |= {"floor": math.floor, "ceiling": math.ceil}
 
 
