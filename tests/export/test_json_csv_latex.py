@@ -133,6 +133,11 @@ def test_a_wrong_number_is_noticed():
         assert [one.values(len(points())) == right for one in found] == [before == after] * 3
 
 
+def test_symbols_in_latex_compile():
+    names = [info.latex for info in CATALOGUE.values()]
+    assert len(mathml(names)) == len(names)
+
+
 @pytest.mark.parametrize("broken", [r"B \undefined S", r"\frac{B}{", r"B^S^2", "B_{S", "50%"])
 def test_broken_latex_does_not_compile(broken):
     with pytest.raises(ValueError, match="ParseError"):
