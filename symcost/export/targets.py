@@ -237,7 +237,7 @@ class Code:
                     continue
                 raise DomainError(
                     f"{result.name} need not be a whole number, which is all that {language} "
-                    "code holds exactly; give numbers for widths that make it one, or export python"
+                    "code holds exactly; give widths that make it one, or export python, json or latex"
                 )
 
 
