@@ -236,8 +236,8 @@ class Code:
                 if result.whole:
                     continue
                 raise DomainError(
-                    f"{result.name} need not be a whole number, which is all that {language} "
-                    "code holds exactly; give widths that make it one, or export python, json or latex"
+                    f"{result.name} need not be a whole number, which is all that {language} code "
+                    "holds exactly; give widths that make it one, or export python, json or latex"
                 )
 
 
