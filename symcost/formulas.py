@@ -92,9 +92,15 @@ class _Text(StrPrinter):  # type: ignore[misc]
     def _print_Min(self, expr: sp.Min) -> str:
         condition = indicator(expr)
         if condition is None:
-            return str(super()._print_LatticeOp(expr))
+            return self._print_Max(expr)
         left, sign, right = condition
         return f"[{self._print(left)} {sign} {self._print(right)}]"
+
+    def _print_Max(self, expr: sp.Min | sp.Max) -> str:
+        return str(super()._print_LatticeOp(expr)).replace("M", "m", 1)
+
+    def _print_Abs(self, expr: sp.Abs) -> str:
+        return f"abs({self._print(expr.args[0])})"
 
 
 class _Latex(LatexPrinter):  # type: ignore[misc]
@@ -103,13 +109,18 @@ class _Latex(LatexPrinter):  # type: ignore[misc]
     No backslash stands before a punctuation mark: GitHub's Markdown would drop it.
     """
 
-    def _print_Min(self, expr: sp.Min) -> str:
+    def _print_Min(self, expr: sp.Min, exp: str | None = None) -> str:
         condition = indicator(expr)
         if condition is None:
-            return str(super()._hprint_variadic_function(expr))
+            return self._print_Max(expr, exp)
         left, sign, right = condition
         shown = {"!=": r"\neq", ">": r"\gt"}[sign]
-        return rf"\left[{self._print(left)} {shown} {self._print(right)}\right]"
+        power = "" if exp is None else f"^{{{exp}}}"
+        return rf"\left[{self._print(left)} {shown} {self._print(right)}\right]{power}"
+
+    def _print_Max(self, expr: sp.Min | sp.Max, exp: str | None = None) -> str:
+        shown = str(super()._hprint_variadic_function(expr))
+        return shown if exp is None else rf"\left({shown}\right)^{{{exp}}}"
 
     def _print_Integer(self, expr: sp.Integer) -> str:
         return grouped(int(expr), "{,}")

@@ -53,7 +53,7 @@ def export(
     no_image: given.NoImage = False,
     config: given.Config = None,
 ) -> None:
-    """The formulas where they are used: Python, C or JavaScript, LaTeX, CSV, a workbook."""
+    """The formulas where they are used: Python, C or JavaScript, LaTeX, JSON, CSV, a workbook."""
     widths, routing, how = Widths.parse(width), Routing.parse(experts), Executions.parse(execution)
     with formulas_status():
         costs = symbolic_costs(
@@ -68,19 +68,19 @@ def export(
                 config=config,
             )
         )
-        stages = {name: cost for name, cost in costs.items() if name != "generation"}
+        left_out = {"generation", "vision"} if no_image else {"generation"}
+        stages = {name: cost for name, cost in costs.items() if name not in left_out}
         names = dict.fromkeys(figure or figure_names(stages))
-        about = About(
-            model,
-            assumptions={
-                "reference": reference,
-                "execution": str(how),
-                "head on": f"{lm_head.value} tokens" if lm_head is given.Head.ALL else "last token",
-                "widths": str(widths),
-                "experts": str(routing),
-            },
-            stages=_STAGES,
-        )
+        assumptions = {
+            "reference": reference,
+            "execution": str(how),
+            "head on": f"{lm_head.value} tokens" if lm_head is given.Head.ALL else "last token",
+            "widths": str(widths),
+            "experts": str(routing),
+        }
+        assumptions |= {"images": "none"} if no_image else {}
+        assumptions |= {"configuration": "of its own"} if config is not None else {}
+        about = About(model, assumptions, _STAGES)
         sizes = Workload.from_options(no_image=no_image).bindings | {T: 1} | widths.bindings
         formulas = {name: formula_of(costs, name) for name in names}
         files = exported(lang, formulas, about, sizes)

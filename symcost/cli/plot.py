@@ -68,10 +68,8 @@ def plot(
         changed = under if other is None else replace(under, executions=Executions(other, other))
         return changed.subject(opened, AllReduce.RING)
 
-    title = under.title()
-    if kind is Kind.EXECUTIONS:
-        title = title.replace(f", {Execution.FUSED}, ", ", ")
     with formulas_status():
-        found = picture(Asked(title, request.workload(), subject), kind, output.suffix, on)
+        asked = Asked(under.title(), request.workload(), subject)
+        found = picture(asked, kind, output.suffix, on)
     write_all({output: found})
     typer.echo(f"wrote {output}")

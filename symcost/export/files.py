@@ -10,6 +10,7 @@ from symcost.cost import METRICS, Cost
 from symcost.exact import Bindings
 from symcost.export.c_code import export_c
 from symcost.export.csv_table import export_csv
+from symcost.export.figures_json import export_json
 from symcost.export.javascript_code import export_javascript
 from symcost.export.latex import export_latex
 from symcost.export.python_code import export_python
@@ -25,6 +26,7 @@ class Language(StrEnum):
     C = "c"
     JAVASCRIPT = "javascript"
     LATEX = "latex"
+    JSON = "json"
     CSV = "csv"
     XLSX = "xlsx"
 
@@ -58,16 +60,21 @@ def exported(
         A figure cannot be represented exactly, or a name cannot stand in code.
     """
     if language is Language.XLSX:
-        return {f"{about.identifier}.xlsx": export_xlsx(figures, about.title, sizes)}
+        return {f"{about.identifier}.xlsx": export_xlsx(figures, about, sizes)}
     return dict(_FILES[language](figures, about))
 
 
 def _latex(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
-    return {f"{about.identifier}.tex": export_latex(figures, about.title)}
+    return {f"{about.identifier}.tex": export_latex(figures, about)}
+
+
+def _json(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
+    text, schema = export_json(figures, about)
+    return {f"{about.identifier}.json": text, f"{about.identifier}.schema.json": schema}
 
 
 def _csv(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
-    return {f"{about.identifier}.csv": export_csv(figures)}
+    return {f"{about.identifier}.csv": export_csv(figures, about)}
 
 
 def _python(figures: Mapping[str, Expr], about: About) -> dict[str, str]:
@@ -89,6 +96,7 @@ _FILES: Mapping[Language, Callable[[Mapping[str, Expr], About], dict[str, str]]]
         Language.C: _c,
         Language.JAVASCRIPT: _javascript,
         Language.LATEX: _latex,
+        Language.JSON: _json,
         Language.CSV: _csv,
     }
 )

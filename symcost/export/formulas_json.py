@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from symcost.cost import MACS, METRICS, VECTOR_FLOPS, Cost
 from symcost.exact import as_rational
 from symcost.export.json_tree import encode
-from symcost.symbols import CATALOGUE
+from symcost.symbols import CATALOGUE, SymbolInfo
 
 
 def formulas_object(
@@ -24,15 +25,7 @@ def formulas_object(
     return {
         "model": model,
         "reference": reference,
-        "symbols": {
-            info.name: {
-                "latex": info.latex,
-                "meaning": info.meaning,
-                "unit": info.unit,
-                "domain": info.domain,
-            }
-            for info in CATALOGUE.values()
-        },
+        "symbols": symbols_object(CATALOGUE.values()),
         "metrics": dict(METRICS),
         "executions": {
             execution: {stage: _stage(cost) for stage, cost in stages.items()}
@@ -43,6 +36,28 @@ def formulas_object(
             for stage, cost in next(iter(by_execution.values())).items()
         },
     }
+
+
+def symbols_object(infos: Iterable[SymbolInfo]) -> dict[str, Any]:
+    """What symbols mean, by name."""
+    return {
+        info.name: {
+            "latex": info.latex,
+            "meaning": info.meaning,
+            "unit": info.unit,
+            "domain": info.domain,
+        }
+        for info in infos
+    }
+
+
+def json_text(value: Any, indent: str = "") -> str:
+    """JSON with an entry of an object on each line, and lists, such as formulas, on one."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    inner = indent + " "
+    entries = (f"{inner}{json.dumps(key)}: {json_text(v, inner)}" for key, v in value.items())
+    return "{\n" + ",\n".join(entries) + "\n" + indent + "}"
 
 
 def _stage(cost: Cost) -> dict[str, Any]:

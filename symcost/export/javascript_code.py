@@ -29,9 +29,11 @@ _HELPERS = {
 function whole(name, value, minimum, multiple, meaning) {
   const size = Number.isSafeInteger(value) ? BigInt(value) : value;
   if (typeof size !== "bigint" || size < minimum || size % multiple !== 0n) {
+    const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
     const of = multiple > 1n ? `, a multiple of ${multiple}` : "";
+    const least = `of at least ${minimum}${of}`;
     throw new RangeError(
-      `${name} (${meaning}) is ${String(value)}; allowed: an integer of at least ${minimum}${of}`,
+      `${name} (${meaning}) is ${shown}; allowed: a safe integer or a BigInt ${least}`,
     );
   }
   return size;

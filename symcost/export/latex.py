@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from symcost.cost import METRICS
 from symcost.export.naming import Name, shown_symbols
+from symcost.export.targets import About
 from symcost.formulas import flowing_latex
 from symcost.symbols import Expr
 
@@ -29,24 +30,28 @@ _SPECIAL = str.maketrans(
 )
 
 
-def export_latex(figures: Mapping[str, Expr], title: str) -> str:
+def export_latex(figures: Mapping[str, Expr], about: About) -> str:
     """A document of an article's class: the symbols, then the figures by stage and part.
 
     Parameters
     ----------
     figures : mapping of str to sympy.Expr
         By name, such as "prefill.decoder.bytes_read".
-    title : str
-        What the figures are of.
+    about : About
+        What the document says of itself.
     """
-    lines = [rf"\title{{{_plain(title)}}}", r"\date{}", r"\begin{document}", r"\maketitle"]
-    lines += _symbols(figures)
+    lines = [rf"\title{{{_plain(about.title)}}}", r"\date{}", r"\begin{document}", r"\maketitle"]
+    lines += [_plain(about.assumed), *_symbols(figures)]
     stage = part = ""
     for given, formula in figures.items():
         name = Name.of(given)
         if name.stage != stage:
             stage, part = name.stage, ""
-            lines.append(rf"\section{{{_plain(stage)}}}")
+            lines += [
+                rf"\section{{{_plain(stage)}}}",
+                rf"{_plain(about.stage(stage))}.\medskip",
+                "",
+            ]
         if name.part != part:
             part = name.part
             lines.append(rf"\subsection{{{_plain(part or stage)}}}")

@@ -31,7 +31,7 @@ def _check(name: str, value: object, minimum: int, multiple: int, meaning: str) 
 
 _CHECK_FRACTION = """\
 def _check_fraction(name: str, value: object, meaning: str) -> None:
-    if not isinstance(value, int | Fraction) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, (int, Fraction)) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"{name} ({meaning}) is {value!r}; allowed: a positive int or Fraction")
 """
 

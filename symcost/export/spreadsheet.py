@@ -22,10 +22,13 @@ from symcost.export.doubles import (
     tables_of,
 )
 from symcost.export.naming import Name, symbols_of
+from symcost.export.targets import About
 from symcost.formulas import text
 from symcost.symbols import Expr, SymbolInfo
 
 _EXACT, _ROUNDED = "exact", "may be rounded"
+_LETTERS = 100
+"""The width of the first sheet."""
 
 _README = (
     "Change the values on the sheet `sizes`: the sheets of the stages show what they cost.",
@@ -38,15 +41,15 @@ _README = (
 )
 
 
-def export_xlsx(figures: Mapping[str, Expr], title: str, sizes: Bindings) -> bytes:
+def export_xlsx(figures: Mapping[str, Expr], about: About, sizes: Bindings) -> bytes:
     """A workbook: sizes to change, and a sheet of live formulas for each stage.
 
     Parameters
     ----------
     figures : mapping of str to sympy.Expr
         By name, such as "prefill.decoder.bytes_read".
-    title : str
-        What the figures are of.
+    about : About
+        What the workbook says of itself.
     sizes : mapping of sympy.Symbol to int or Fraction
         What the sizes are at first; the smallest ones where none is given.
 
@@ -63,17 +66,19 @@ def export_xlsx(figures: Mapping[str, Expr], title: str, sizes: Bindings) -> byt
         ) from None
     written = io.BytesIO()
     book = xlsxwriter.Workbook(written, {"in_memory": True})
-    book.set_properties({"title": title, "created": datetime(2000, 1, 1)})  # noqa: DTZ001
-    _Workbook(book, figures, title, sizes).write()
+    book.set_properties({"title": about.title, "created": datetime(2000, 1, 1)})  # noqa: DTZ001
+    _Workbook(book, figures, about, sizes).write()
     book.close()
     return written.getvalue()
 
 
 class _Workbook:
-    def __init__(self, book: Any, figures: Mapping[str, Expr], title: str, sizes: Bindings) -> None:
+    def __init__(
+        self, book: Any, figures: Mapping[str, Expr], about: About, sizes: Bindings
+    ) -> None:
         self._book = book
         self._figures = {Name.of(name): formula for name, formula in figures.items()}
-        self._title = title
+        self._about = about
         infos = symbols_of(figures.values())
         self._sizes = {
             info: Fraction(sizes.get(info.symbol, size_bounds(info)[0])) for info in infos
@@ -90,11 +95,13 @@ class _Workbook:
         self._plain = book.add_format({"text_wrap": True, "valign": "top"})
         self._input = book.add_format({"bg_color": "#FFF2CC", "border": 1})
         self._number = book.add_format({"num_format": "#,##0.######"})
+        self._apart = book.add_format({"indent": 1})
         self._whole = book.add_format({"num_format": "#,##0"})
 
     def write(self) -> None:
-        readme = self._sheet("read me", (100,), (self._title,))
-        for row, line in enumerate(_README, 2):
+        readme = self._sheet("read me", (_LETTERS,), (self._about.title,))
+        for row, line in enumerate((self._about.assumed, *_README), 2):
+            readme.set_row(row, 15 * -(-len(line) // (_LETTERS - 10)))
             readme.write_string(row, 0, line, self._plain)
         self._write_sizes()
         columns = ("part", "metric", "unit", "value", "is", "exact below", "meaning")
@@ -102,7 +109,7 @@ class _Workbook:
         rows: dict[str, int] = {}
         for name, formula in self._figures.items():
             if name.stage not in sheets:
-                widths = (18, 18, 8, 24, 16, 24, 50)
+                widths = (18, 18, 8, 24, 16, 12, 60)
                 sheets[name.stage] = self._sheet(name.stage, widths, columns)
             rows[name.stage] = row = rows.get(name.stage, 0) + 1
             self._write_figure(sheets[name.stage], row, name, formula)
@@ -117,6 +124,8 @@ class _Workbook:
             sheet.set_column(column, column, width)
             sheet.write_string(0, column, head, self._bold)
         sheet.freeze_panes(1, 0)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
         return sheet
 
     def _write_sizes(self) -> None:
@@ -130,7 +139,7 @@ class _Workbook:
             name = self._names[info.symbol]
             texts = (name, info.meaning, info.unit, _allowed(info))
             for column, shown in zip((0, 2, 3, 4), texts, strict=True):
-                sheet.write_string(row, column, shown)
+                sheet.write_string(row, column, shown, self._apart)
             sheet.write_number(row, 1, float(value), self._input)
             sheet.write_formula(row, 5, f"=IFERROR({allowed},FALSE)", None, True)
             rule = {"validate": "custom", "value": f"={allowed}", "error_title": name}
@@ -149,12 +158,13 @@ class _Workbook:
         limit = min(judged.limit, Fraction(2**53))
         for column, shown in enumerate((name.part or "all", name.metric, name.unit)):
             sheet.write_string(row, column, shown)
-        power = limit.numerator.bit_length() - 1
-        whether = f'IF(D{row + 1}<F{row + 1},"{_EXACT}","{_ROUNDED}")'
+        most = f"2^{limit.numerator.bit_length() - 1}"
+        whether = f'IF(D{row + 1}<{most},"{_EXACT}","{_ROUNDED}")'
         verdict = f'IF(sizes_allowed,{whether},"no size")'
         sheet.write_formula(row, 3, f"={written}", self._number, float(value))
-        sheet.write_formula(row, 4, f"={verdict}", None, _EXACT if value < limit else _ROUNDED)
-        sheet.write_formula(row, 5, f"=2^{power}", self._whole, float(limit))
+        shown = _EXACT if value < limit else _ROUNDED
+        sheet.write_formula(row, 4, f"={verdict}", self._apart, shown)
+        sheet.write_string(row, 5, most)
         sheet.write_string(row, 6, METRICS[name.metric])
         self._book.define_name(full, f"='{name.stage}'!$D${row + 1}")
 

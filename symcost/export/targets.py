@@ -60,12 +60,17 @@ class About:
     @property
     def assumed(self) -> str:
         """What the figures hold for."""
-        given = "; ".join(f"{name} {value}" for name, value in self.assumptions.items())
-        return "All figures are exact" + (f", for {given}." if given else ".")
+        return "All figures are exact" + (f", for {self.given}." if self.given else ".")
+
+    @property
+    def given(self) -> str:
+        """The assumptions in a line."""
+        return "; ".join(f"{name} {value}" for name, value in self.assumptions.items())
 
     def stage(self, name: str) -> str:
-        """What a stage is."""
-        return self.stages.get(name, name)
+        """What a stage is, as a sentence begins."""
+        told = self.stages.get(name, name)
+        return told[0].upper() + told[1:]
 
 
 @dataclass(frozen=True)
@@ -231,8 +236,8 @@ class Code:
                 if result.whole:
                     continue
                 raise DomainError(
-                    f"{result.name} need not be a whole number, which is all that {language} "
-                    "code holds exactly; give numbers for widths that make it one, or export python"
+                    f"{result.name} need not be a whole number, which is all that {language} code "
+                    "holds exactly; give widths that make it one, or export python, json or latex"
                 )
 
 

@@ -28,7 +28,7 @@ STYLE: Mapping[str, Any] = MappingProxyType(
         "grid.color": "#E2E2E2",
         "grid.linewidth": 0.6,
         "legend.frameon": False,
-        "svg.fonttype": "path",  # letters look the same where the font is missing
+        "svg.fonttype": "none",  # letters that one can select, and small files
         "svg.hashsalt": "symcost",
         "xtick.color": "#444444",
         "ytick.color": "#444444",

@@ -1,5 +1,6 @@
 """`symcost export`: files that run elsewhere, and what is refused."""
 
+import csv
 import json
 import runpy
 import zipfile
@@ -16,6 +17,7 @@ from tests.cli.program import run
         ("c", ["deepseek_ocr.c", "deepseek_ocr.h"]),
         ("javascript", ["deepseek_ocr.mjs"]),
         ("latex", ["deepseek_ocr.tex"]),
+        ("json", ["deepseek_ocr.json", "deepseek_ocr.schema.json"]),
         ("csv", ["deepseek_ocr.csv"]),
     ],
 )
@@ -42,6 +44,15 @@ def test_exported_python_says_what_a_report_says(tmp_path):
     found = code["decode"](B=3, K=924, T=1)
     for metric in ("flops", "bytes_read", "activation_bytes"):
         assert getattr(found, metric) == stages["decode"][metric]
+
+
+def test_without_images_vision_is_left_out_and_files_say_so(tmp_path):
+    done = run("export", "deepseek-ocr", "--lang", "csv", "--no-image", "-o", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "deepseek_ocr.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {row["stage"] for row in rows} == {"prefill", "decode"}
+    assert all(row["assumptions"].endswith("; images none") for row in rows)
 
 
 def test_a_workbook(tmp_path):

@@ -38,7 +38,7 @@ def test_all_executions_name_none(tmp_path):
     done = plotted("--kind", "executions", "--no-image", "-o", "all.svg", cwd=tmp_path)
     assert done.returncode == 0
     text = (tmp_path / "all.svg").read_text(encoding="utf-8")
-    assert "<!-- deepseek-ocr (vendor, head on the last token), batch 1; no image; " in text
+    assert ">deepseek-ocr (vendor, head on the last token), batch 1; no image; " in text
 
 
 @pytest.mark.parametrize(

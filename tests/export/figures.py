@@ -27,12 +27,6 @@ def figures(execution="eager", *, symbolic_widths=False):
     return {name: formula_of(costs, name) for s, c in costs.items() for name in names(s, c)}
 
 
-def different_figures(execution="eager"):
-    """Figures, one of those that are the same formula."""
-    names = {formula: name for name, formula in reversed(figures(execution).items())}
-    return {name: formula for formula, name in reversed(names.items())}
-
-
 EDGES = {
     "B": (1, 2, 6, 193, 194, 195, LARGEST),
     "S": (1, 193, 194, 195, 8192, LARGEST),

@@ -10,8 +10,11 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
+from symcost.export.figures_json import export_json
 from symcost.export.json_tree import encode
-from symcost.export.schema import formulas_schema
+from symcost.export.schema import figures_schema, formulas_schema
+from symcost.export.targets import About
+from symcost.symbols import B
 from tests.export.test_json_tree import FORMULAS
 
 GENERATED = Path(__file__).parents[2] / "generated" / "deepseek_ocr"
@@ -36,16 +39,31 @@ def small():
     return whole
 
 
-def test_the_schema_is_one():
-    jsonschema.Draft202012Validator.check_schema(formulas_schema())
-    assert json.loads(json.dumps(formulas_schema())) == formulas_schema()
+@pytest.mark.parametrize("schema", [formulas_schema(), figures_schema()])
+def test_the_schema_is_one(schema):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert json.loads(json.dumps(schema)) == schema
+
+
+def test_a_formula_is_the_same_in_both():
+    one, other = formulas_schema()["$defs"], figures_schema()["$defs"]
+    assert {name: one[name] for name in ("formula", "operation", "symbol")} == {
+        name: other[name] for name in ("formula", "operation", "symbol")
+    }
 
 
 @pytest.mark.parametrize(
     "reference", ["transformers", pytest.param("vendor", marks=pytest.mark.slow)]
 )
 def test_generated_files_are_valid(reference):
-    SCHEMA.validate(file(reference))
+    """Modules that compute the same, such as those of layers, once; few stages again."""
+    whole = file(reference)
+    for execution in ("fused", "ideal"):
+        whole["executions"][execution] = {"decode": whole["executions"][execution]["decode"]}
+    for stage, modules in whole["modules"].items():
+        different = {str(work): path for path, work in modules.items()}
+        whole["modules"][stage] = {path: modules[path] for path in different.values()}
+    SCHEMA.validate(whole)
 
 
 @given(FORMULAS)
@@ -106,3 +124,24 @@ def test_broken_files_are_not_valid(small, change):
     broken = copy.deepcopy(small)
     change(broken)
     assert not SCHEMA.is_valid(broken)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("$schema"),
+        without("assumptions"),
+        holding({}, "figures"),
+        holding({}, "symbols", "x"),
+        holding("speed", "figures", "decode.flops", "metric"),
+        holding("seconds", "figures", "decode.flops", "unit"),
+        holding(0.5, "figures", "decode.flops", "formula"),
+        without("figures", "decode.flops", "part"),
+    ],
+)
+def test_broken_exports_are_not_valid(change):
+    text, schema = export_json({"decode.flops": 2 * B}, About("deepseek-ocr"))
+    validator, document = jsonschema.Draft202012Validator(json.loads(schema)), json.loads(text)
+    validator.validate(document)
+    change(document)
+    assert not validator.is_valid(document)

@@ -248,7 +248,7 @@ def test_another_process_draws_the_same():
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     here = picture(Asked.page("deepseek-ocr"), Kind.BREAKDOWN, ".svg")
     assert done.stdout.strip() == hashlib.sha256(here).hexdigest()
-    assert b"<!-- deepseek-ocr (vendor, fused, head on the last token), batch 1; view" in here
+    assert b">deepseek-ocr (vendor, fused, head on the last token), batch 1; view" in here
 
 
 def test_the_plots_of_a_page(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -59,8 +60,12 @@ class Asked:
         """A page of A4 and an answer, as a serving engine runs them."""
         require_model(model)
 
+        @cache
+        def under(opened: str, execution: Execution) -> Subject:
+            return Subject.of(model, opened, execution=execution)
+
         def subject(opened: str, execution: Execution | None) -> Subject:
-            return Subject.of(model, opened, execution=execution or Execution.FUSED)
+            return under(opened, execution or Execution.FUSED)
 
         workload = Workload.from_options(new_tokens=ANSWER)
         told = workload.as_dict()

@@ -43,7 +43,7 @@ _WORDS = {
 _EXECUTIONS: Mapping[Execution, tuple[str, str]] = {
     Execution.EAGER: (VERMILION, ""),
     Execution.FUSED: (BLUE, "///"),
-    Execution.IDEAL: (GREEN, "..."),
+    Execution.IDEAL: (GREEN, "|||"),
 }
 
 _Bars: TypeAlias = Mapping[str, Mapping[Execution, Number]]
@@ -99,8 +99,14 @@ def breakdown(asked: Asked) -> Any:
             left = [start + width for start, width in zip(left, widths, strict=True)]
         whole, unit = sum(left), sign_of(next(iter(metrics)))
         for at, total in enumerate(left):
-            text = f" {human(total, unit)}, {_percent(total, whole)}"
-            panel.text(drawable(total), at, text, va="center", size=8)
+            panel.annotate(
+                f"{human(total, unit)}, {_percent(total, whole)}",
+                (drawable(total), at),
+                (3, 0),
+                textcoords="offset points",
+                va="center",
+                size=8,
+            )
         _plain(panel, parts)
         panel.tick_params(labelleft=place.is_first_col())
         _bounded(panel, left)
@@ -139,7 +145,7 @@ def executions(asked: Asked) -> Any:
     heights = [_MARGIN + len(bars) * len(_EXECUTIONS) * _BAR for bars in (decode, held)]
     figure = figure_of(
         "What kernels move and hold: eager, fused and ideal",
-        asked.title,
+        asked.title.replace(f", {Execution.FUSED}, ", ", "),
         _WIDTH,
         sum(heights) + 0.3,
     )

@@ -23,7 +23,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "clip": (SKY, "///"),
     "projector": (BLACK, ""),
     ATTENTION: (VERMILION, ""),
-    EXPERTS: (GREEN, "..."),
+    EXPERTS: (GREEN, "|||"),
     REST: (ORANGE, "\\\\\\"),
     "lm_head": (PURPLE, ""),
 }
