@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symcost.cost import as_rational
+from symcost.exact import as_rational
 from symcost.export.formulas_json import json_text, symbols_object
 from symcost.export.json_tree import encode
 from symcost.export.naming import Name, symbols_of
