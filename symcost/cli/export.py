@@ -11,23 +11,12 @@ from symcost.cli import options as given
 from symcost.cli.output import formulas_status
 from symcost.errors import InputError
 from symcost.execution import Execution
-from symcost.export.files import Language, exported, figure_names
-from symcost.export.targets import About
-from symcost.figures import formula_of
+from symcost.export.files import Export, Language
 from symcost.files import require_writable, write_all
+from symcost.models.deepseek_ocr.config import from_file
 from symcost.models.deepseek_ocr.executions import Executions
-from symcost.models.deepseek_ocr.geometry import SYMBOLIC
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.widths import Widths
-from symcost.models.deepseek_ocr.workload import Workload, symbolic_costs
-from symcost.symbols import T
-
-_STAGES = {
-    "vision": "the vision tower and the projector on all pages of a batch",
-    "prefill": "vision, the decoder on the whole context, and the head",
-    "decode": "T steps behind K cached tokens, together",
-    "generation": "a prefill and T steps behind it",
-}
 
 
 def export(
@@ -54,36 +43,18 @@ def export(
     config: given.Config = None,
 ) -> None:
     """The formulas where they are used: Python, C or JavaScript, LaTeX, JSON, CSV, a workbook."""
-    widths, routing, how = Widths.parse(width), Routing.parse(experts), Executions.parse(execution)
     with formulas_status():
-        costs = symbolic_costs(
-            given.model(
-                model,
-                views=None if no_image else SYMBOLIC,
-                reference=reference,
-                execution=how,
-                lm_head=lm_head,
-                widths=widths,
-                routing=routing,
-                config=config,
-            )
-        )
-        left_out = {"generation", "vision"} if no_image else {"generation"}
-        stages = {name: cost for name, cost in costs.items() if name not in left_out}
-        names = dict.fromkeys(figure or figure_names(stages))
-        assumptions = {
-            "reference": reference,
-            "execution": str(how),
-            "head on": f"{lm_head.value} tokens" if lm_head is given.Head.ALL else "last token",
-            "widths": str(widths),
-            "experts": str(routing),
-        }
-        assumptions |= {"images": "none"} if no_image else {}
-        assumptions |= {"configuration": "of its own"} if config is not None else {}
-        about = About(model, assumptions, _STAGES)
-        sizes = Workload.from_options(no_image=no_image).bindings | {T: 1} | widths.bindings
-        formulas = {name: formula_of(costs, name) for name in names}
-        files = exported(lang, formulas, about, sizes)
+        files = Export.of(
+            model,
+            figure or (),
+            no_image=no_image,
+            reference=reference,
+            executions=Executions.parse(execution),
+            lm_head=lm_head.value,
+            widths=Widths.parse(width),
+            routing=Routing.parse(experts),
+            config=None if config is None else from_file(config),
+        ).files(lang)
     written = {folder / name: text for name, text in files.items()}
     for path in written:
         require_writable(path)

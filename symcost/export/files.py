@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Self
 
 from symcost.cost import METRICS, Cost
 from symcost.exact import Bindings
@@ -16,7 +18,15 @@ from symcost.export.latex import export_latex
 from symcost.export.python_code import export_python
 from symcost.export.spreadsheet import export_xlsx
 from symcost.export.targets import About
-from symcost.symbols import Expr
+from symcost.figures import formula_of
+from symcost.models import load
+from symcost.models.deepseek_ocr.config import DeepseekOCRConfig
+from symcost.models.deepseek_ocr.executions import Executions
+from symcost.models.deepseek_ocr.geometry import SYMBOLIC
+from symcost.models.deepseek_ocr.routing import Routing
+from symcost.models.deepseek_ocr.widths import Widths
+from symcost.models.deepseek_ocr.workload import Workload, symbolic_costs
+from symcost.symbols import Expr, T
 
 
 class Language(StrEnum):
@@ -31,7 +41,99 @@ class Language(StrEnum):
     XLSX = "xlsx"
 
 
-def figure_names(costs: Mapping[str, Cost]) -> list[str]:
+STAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "vision": "the vision tower and the projector on all pages of a batch",
+        "prefill": "vision, the decoder on the whole context, and the head",
+        "decode": "T steps behind K cached tokens, together",
+        "generation": "a prefill and T steps behind it",
+    }
+)
+"""What each stage is where it is exported."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Figures of a model, ready for any language.
+
+    Parameters
+    ----------
+    figures : mapping of str to sympy.Expr
+        Formulas by STAGE[.PART].METRIC.
+    about : About
+        What they hold for.
+    sizes : mapping of sympy.Symbol to int or Fraction
+        What a workbook begins with.
+    """
+
+    figures: Mapping[str, Expr]
+    about: About
+    sizes: Bindings
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        names: Iterable[str] = (),
+        *,
+        no_image: bool = False,
+        reference: str = "vendor",
+        executions: Executions = Executions(),
+        lm_head: str = "all",
+        widths: Widths = Widths(),
+        routing: Routing = Routing(),
+        config: DeepseekOCRConfig | None = None,
+    ) -> Self:
+        """The figures of a model: those that are named, or all of its stages and their parts.
+
+        Raises
+        ------
+        InputError
+            There is no such figure.
+        """
+        built = load(
+            model,
+            config=config,
+            views=None if no_image else SYMBOLIC,
+            reference=reference,
+            execution=executions,
+            lm_head=lm_head,
+            widths=widths,
+            routing=routing,
+        )
+        costs = symbolic_costs(built)
+        left_out = {"generation", "vision"} if no_image else {"generation"}
+        stages = {name: cost for name, cost in costs.items() if name not in left_out}
+        assumptions = {
+            "reference": reference,
+            "execution": str(executions),
+            "head on": "all tokens" if lm_head == "all" else "last token",
+            "widths": str(widths),
+            "experts": str(routing),
+        }
+        assumptions |= {"images": "none"} if no_image else {}
+        assumptions |= {} if config is None else {"configuration": "of its own"}
+        return cls(
+            {name: formula_of(costs, name) for name in tuple(names) or _names(stages)},
+            About(model, assumptions, STAGES),
+            Workload.from_options(no_image=no_image).bindings | {T: 1} | widths.bindings,
+        )
+
+    def files(self, language: Language) -> dict[str, str | bytes]:
+        """The files of a language by name.
+
+        Raises
+        ------
+        InputError, DomainError
+            A figure cannot be represented exactly, or a name cannot stand in code.
+        """
+        if language is Language.XLSX:
+            name = f"{self.about.identifier}.xlsx"
+            return {name: export_xlsx(self.figures, self.about, self.sizes)}
+        return dict(_FILES[language](self.figures, self.about))
+
+
+def _names(costs: Mapping[str, Cost]) -> list[str]:
     """The figures of stages and of their direct parts, but for those of a backward pass."""
     metrics = [metric for metric in METRICS if metric != "gradient_bytes"]
     places = [
@@ -40,28 +142,6 @@ def figure_names(costs: Mapping[str, Cost]) -> list[str]:
         for place in (stage, *(f"{stage}.{part}" for part in cost.parts))
     ]
     return [f"{place}.{metric}" for place in places for metric in metrics]
-
-
-def exported(
-    language: Language, figures: Mapping[str, Expr], about: About, sizes: Bindings
-) -> dict[str, str | bytes]:
-    """The files of a language by name.
-
-    Parameters
-    ----------
-    figures : mapping of str to sympy.Expr
-        Formulas by STAGE[.PART].METRIC.
-    sizes : mapping of sympy.Symbol to int or Fraction
-        What a workbook begins with.
-
-    Raises
-    ------
-    InputError, DomainError
-        A figure cannot be represented exactly, or a name cannot stand in code.
-    """
-    if language is Language.XLSX:
-        return {f"{about.identifier}.xlsx": export_xlsx(figures, about, sizes)}
-    return dict(_FILES[language](figures, about))
 
 
 def _latex(figures: Mapping[str, Expr], about: About) -> dict[str, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from symcost.errors import InputError
 from symcost.execution import Execution
-from symcost.export.formulas_json import formulas_object
+from symcost.export.files import Export, Language
+from symcost.export.formulas_json import formulas_object, json_text
+from symcost.export.schema import formulas_schema
 from symcost.models import load
 from symcost.models.deepseek_ocr.reference import REFERENCES
 from symcost.models.deepseek_ocr.routing import Routing
@@ -57,26 +57,21 @@ def generated_files(model: str, root: Path) -> dict[Path, str | bytes]:
     proofs = evidence.stored(model, root)
     shown = context(model, by_reference, proofs)
     files: dict[Path, str | bytes] = {folder / name: text for name, text in proofs.items()}
+    export = Export.of(model)
+    for language in Language:
+        files |= {folder / name: content for name, content in export.files(language).items()}
+    files[folder / "formulas.schema.json"] = json_text(formulas_schema()) + "\n"
     files |= {folder / "plots" / f"{kind}.svg": plot for kind, plot in plots.items()}
     files |= {
-        folder / f"formulas_{name}.json": _json(formulas_object(model, name, stages)) + "\n"
+        folder / f"formulas_{name}.json": json_text(formulas_object(model, name, stages)) + "\n"
         for name, stages in by_reference.items()
     }
     files[folder / "explorer.html"] = explorer_page(model)
     example = {name: report.as_dict() for name, report in shown["example"].items()}
-    files[folder / "example.json"] = _json(example) + "\n"
+    files[folder / "example.json"] = json_text(example) + "\n"
     template = environment(html=False).get_template("HOLISTIC_ANALYSIS.md.j2")
     files[Path("docs") / "HOLISTIC_ANALYSIS.md"] = template.render(shown)
     return files
-
-
-def _json(value: Any, indent: str = "") -> str:
-    """JSON with an entry of an object on each line, and lists, such as formulas, on one."""
-    if not isinstance(value, dict) or not value:
-        return json.dumps(value, ensure_ascii=False)
-    inner = indent + " "
-    entries = (f"{inner}{json.dumps(key)}: {_json(v, inner)}" for key, v in value.items())
-    return "{\n" + ",\n".join(entries) + "\n" + indent + "}"
 
 
 def differences(files: Mapping[Path, str | bytes]) -> str:

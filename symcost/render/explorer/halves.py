@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
 
 import sympy as sp
 
@@ -19,6 +18,7 @@ from symcost.cost import METRICS, Cost, Entry, StageCost, Storage, Traffic, Unit
 from symcost.errors import DomainError
 from symcost.exact import as_rational
 from symcost.execution import Execution
+from symcost.export.files import STAGES
 from symcost.export.javascript_code import export_javascript
 from symcost.export.targets import About
 from symcost.figures import formula_of, unit_of
@@ -45,13 +45,6 @@ OF_EXPERTS = ("bytes_read", "bytes_written", "bytes_moved", "weight_bytes")
 
 _EXPERTS = ".mlp.experts"
 _HALVES = {width: width / 2 for width in (w_w, w_a, w_kv)}
-_STAGES: Mapping[str, str] = MappingProxyType(
-    {
-        "vision": "the vision tower and the projector on all pages of a batch",
-        "prefill": "vision, the decoder on the whole context, and the head",
-        "decode": "T steps behind K cached tokens, together",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -198,4 +191,4 @@ def _totals(costs: Mapping[str, Cost], place: str, metrics: Iterable[str]) -> di
 
 def _module(model: str, figures: Mapping[str, Expr], assumed: Mapping[str, str]) -> Module:
     assumptions = {"reference": "vendor", **assumed, "widths and bytes": "in half bytes"}
-    return Module(figures, About(model, assumptions, _STAGES))
+    return Module(figures, About(model, assumptions, STAGES))
