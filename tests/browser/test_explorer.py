@@ -411,17 +411,3 @@ def _light(colour: str) -> float:
     shares = [int(n) / 255 for n in re.findall(r"\d+", colour)[:3]]
     linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
     return sum(w * s for w, s in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def test_an_answer_takes_less_than_a_tenth_of_a_second(opened):
-    took = opened.page.evaluate(
-        """() => [8, 16, 32, 64, 128].map((batch) => {
-          const control = document.querySelector("[name=batch]");
-          control.value = batch;
-          const start = performance.now();
-          control.dispatchEvent(new Event("input"));
-          document.getElementById("ttft").getBoundingClientRect();
-          return performance.now() - start;
-        })"""
-    )
-    assert min(took) < 100

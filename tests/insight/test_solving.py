@@ -72,13 +72,13 @@ def outcomes_of(seeds) -> Counter[str]:
 
 
 def test_random_conditions():
-    outcomes = outcomes_of(range(400))
+    outcomes = outcomes_of(range(160))
     assert outcomes["refused"] < 4
-    assert min(outcomes[name] for name in ("solved", "none", "all")) > 20
+    assert min(outcomes[name] for name in ("solved", "none", "all")) > 8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(1, 20))
+@pytest.mark.parametrize("block", range(20))
 def test_thousands_of_random_conditions(block):
     assert outcomes_of(range(400 * block, 400 * block + 400))["refused"] < 4
 

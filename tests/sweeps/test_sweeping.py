@@ -276,10 +276,11 @@ def test_a_plan_goes_to_another_process():
 
 
 @pytest.mark.filterwarnings("ignore:Creating scratch directories:UserWarning")  # a slow disk
-def test_a_cluster_gives_the_same(tmp_path):
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_cluster_gives_the_same(workers, tmp_path):
     distributed = pytest.importorskip("dask.distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+        n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     ) as cluster:
         address = cluster.scheduler_address
         found = sweep(MODEL, GRID, METRICS, chunk=5, scheduler=address)

@@ -97,7 +97,10 @@ def test_all_targets_are_green(real):
 
 
 @pytest.mark.usefixtures("without_mutants", "stated_once")
-@pytest.mark.parametrize("target", Target)
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(t, marks=pytest.mark.slow) if t is Target.CORE else t for t in Target],
+)
 def test_a_target_alone(target):
     grid = replace(TINY, fvcore_prefill=(text(2, 3),), static=(page(64, 1),))
     result = verify(targets=(target,), grid=grid)
