@@ -42,7 +42,7 @@ def write_all(contents: Mapping[Path, str | bytes]) -> None:
         for given, made in aside.items():
             made.replace(given)
     except OSError as error:
-        raise InputError(f"{error.filename or given} cannot be written: {error}") from None
+        raise InputError(f"{given} cannot be written: {error.strerror or error}") from None
     finally:
         for made in aside.values():
             made.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Each object is described once, and defaults are shown as Python."""
+"""Each object is described once, by all of its words, and defaults are shown as Python."""
 
 from __future__ import annotations
 
@@ -32,8 +32,17 @@ def _signature(
     return takes and takes.replace("<factory>", "..."), gives
 
 
+def _words(
+    _app: Sphinx, what: str, _name: str, _found: object, _options: object, lines: list[str]
+) -> None:
+    """What stands before a colon in the first line of an attribute is no type of it."""
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Listen to autodoc."""
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-process-docstring", _words, priority=400)  # before napoleon
     return {"parallel_read_safe": True}

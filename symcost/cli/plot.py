@@ -39,7 +39,7 @@ def plot(
     ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     device: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(metavar="NAME", help="What a roofline is of, as `symcost devices` lists it."),
     ] = None,
     devices: DevicesFile = None,
@@ -48,16 +48,17 @@ def plot(
     """A picture of one workload: fused kernels, an A4 page and an answer unless told otherwise."""
     if kind is Kind.EXECUTIONS and execution is not None:
         raise InputError("--kind executions excludes --execution; it shows all of them")
-    if kind is Kind.ROOFLINE and device is None:
-        raise InputError("--kind roofline needs --device, such as --device H100-SXM")
-    if kind is not Kind.ROOFLINE and (device is not None or devices is not None):
+    if kind is Kind.ROOFLINE and len(device or ()) != 1:
+        raise InputError("--kind roofline needs one --device, such as --device H100-SXM")
+    if kind is not Kind.ROOFLINE and (device or devices is not None):
         raise InputError(f"--kind {kind} excludes --device and --devices; a roofline has one")
-    on = None if device is None else device_named(device, devices)
+    on = device_named(device[0], devices) if device else None
     # These load NumPy, which other commands do not need.
     from symcost.render.plots.asked import Asked  # noqa: PLC0415
     from symcost.render.plots.drawing import picture  # noqa: PLC0415
 
-    if output.suffix not in SUFFIXES:
+    suffix = output.suffix.lower()
+    if suffix not in SUFFIXES:
         raise InputError(f"{output} has no known ending; allowed: FILE.svg, FILE.png")
     require_writable(output)
     if output.exists() and not overwrite:
@@ -70,6 +71,6 @@ def plot(
 
     with formulas_status():
         asked = Asked(under.title(), request.workload(), subject)
-        found = picture(asked, kind, output.suffix, on)
+        found = picture(asked, kind, suffix, on)
     write_all({output: found})
     typer.echo(f"wrote {output}")

@@ -109,13 +109,16 @@ class Export:
             "execution": str(executions),
             "head on": "all tokens" if lm_head == "all" else "last token",
             "widths": str(widths),
-            "experts": str(routing),
+            "experts": f"{routing}, their bytes rounded to whole weights",
         }
         assumptions |= {"images": "none"} if no_image else {}
+        told = dict(STAGES)
+        if not no_image:
+            told["prefill"] += f"; of the S tokens {SYMBOLIC.image_tokens} are the image's"
         assumptions |= {} if config is None else {"configuration": "of its own"}
         return cls(
             {name: formula_of(costs, name) for name in tuple(names) or _names(stages)},
-            About(model, assumptions, STAGES),
+            About(model, assumptions, told),
             Workload.from_options(no_image=no_image).bindings | {T: 1} | widths.bindings,
         )
 

@@ -41,14 +41,14 @@ def export_latex(figures: Mapping[str, Expr], about: About) -> str:
         What the document says of itself.
     """
     lines = [rf"\title{{{_plain(about.title)}}}", r"\date{}", r"\begin{document}", r"\maketitle"]
-    lines += [_plain(about.assumed), *_symbols(figures)]
+    lines += [r"\begin{flushleft}", _plain(about.assumed), r"\end{flushleft}", *_symbols(figures)]
     stage = part = ""
     for given, formula in figures.items():
         name = Name.of(given)
         if name.stage != stage:
             stage, part = name.stage, ""
             lines += [
-                rf"\section{{{_plain(stage)}}}",
+                rf"\section{{{_plain(stage.capitalize())}}}",
                 rf"{_plain(about.stage(stage))}.\medskip",
                 "",
             ]
@@ -77,7 +77,7 @@ def _symbols(figures: Mapping[str, Expr]) -> list[str]:
     ]
     head = r"Symbol & Meaning & Unit & Domain \\ \hline \endhead"
     columns = r"\begin{longtable}{lp{8cm}lp{4cm}}"
-    return [r"\section{symbols}", columns, head, *rows, r"\end{longtable}"]
+    return [r"\section{Symbols}", columns, head, *rows, r"\end{longtable}"]
 
 
 def _plain(text: str) -> str:

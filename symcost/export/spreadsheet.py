@@ -161,7 +161,8 @@ class _Workbook:
         most = f"2^{limit.numerator.bit_length() - 1}"
         whether = f'IF(D{row + 1}<{most},"{_EXACT}","{_ROUNDED}")'
         verdict = f'IF(sizes_allowed,{whether},"no size")'
-        sheet.write_formula(row, 3, f"={written}", self._number, float(value))
+        given = f"=IF(sizes_allowed,{written},NA())"
+        sheet.write_formula(row, 3, given, self._number, float(value))
         shown = _EXACT if value < limit else _ROUNDED
         sheet.write_formula(row, 4, f"={verdict}", self._apart, shown)
         sheet.write_string(row, 5, most)

@@ -49,7 +49,11 @@ def test_all_executions_name_none(tmp_path):
         (["--kind", "growth", "-o", "a.pdf"], "a.pdf has no known ending; allowed: FILE.svg"),
         (["--kind", "growth", "-o", "."], ". has no known ending"),
         (["--kind", "growth", "-o", "/dev/null/a.svg"], "cannot be written"),
-        (["--kind", "roofline", "-o", "a.svg"], "--kind roofline needs --device"),
+        (["--kind", "roofline", "-o", "a.svg"], "--kind roofline needs one --device"),
+        (
+            ["--kind", "roofline", "--device", "L4", "--device", "T4", "-o", "a.svg"],
+            "--kind roofline needs one --device",
+        ),
         (["--kind", "roofline", "--device", "X", "-o", "a.svg"], "device is 'X'; allowed: A100"),
         (["--kind", "shares", "--device", "L4", "-o", "a.svg"], "excludes --device"),
         (

@@ -177,7 +177,9 @@ class Reader:
 
     def _command(self, line: str, *, fails: bool = False) -> str:
         words = shlex.split(line, comments=True)
-        if words and (words[0] in SHELL or words[0].startswith("./")):
+        if words and words[0] == "cd":
+            raise BlockError("the reader's shell stays there for all that follows; use (cd … && …)")
+        if words and (words[0].lstrip("(") in SHELL or words[0].startswith("./")):
             return self._in_shell(line, fails=fails)
         printed, command = "", list[str]()
         for word in [*words, "&&"]:

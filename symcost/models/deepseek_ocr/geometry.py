@@ -167,6 +167,11 @@ def page_size(text: str) -> tuple[int, int]:
         if not all(size):
             raise InputError(f"image is {text!r}; both sides must be positive")
         return size
+    if not Path(text).exists():
+        raise InputError(
+            f"image is {text!r}; allowed: WIDTHxHEIGHT in pixels or an image file, and there is no "
+            "such file"
+        )
     try:
         width, height = imagesize.get(Path(text))
     except (OSError, ValueError) as error:

@@ -56,20 +56,20 @@ class Asked:
     subject: Callable[[str, Execution | None], Subject]
 
     @classmethod
-    def page(cls, model: str) -> Asked:
-        """A page of A4 and an answer, as a serving engine runs them."""
+    def page(cls, model: str, execution: Execution = Execution.FUSED) -> Asked:
+        """A page of A4 and an answer, as a serving engine runs them or under another execution."""
         require_model(model)
 
         @cache
-        def under(opened: str, execution: Execution) -> Subject:
-            return Subject.of(model, opened, execution=execution)
+        def under(opened: str, how: Execution) -> Subject:
+            return Subject.of(model, opened, execution=how)
 
-        def subject(opened: str, execution: Execution | None) -> Subject:
-            return under(opened, execution or Execution.FUSED)
+        def subject(opened: str, other: Execution | None) -> Subject:
+            return under(opened, other or execution)
 
         workload = Workload.from_options(new_tokens=ANSWER)
         told = workload.as_dict()
-        how = f"{model} (vendor, {Execution.FUSED}, head on the last token)"
+        how = f"{model} (vendor, {execution}, head on the last token)"
         return cls(asked(how, told, ONE_DEVICE) + lengths(told), workload, subject)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from symcost.errors import InputError
+from symcost.execution import Execution
 from symcost.insight.devices import Device, device_named
 from symcost.render.plots import Kind
 from symcost.render.plots.asked import Asked
@@ -59,7 +60,9 @@ def picture(asked: Asked, kind: Kind, suffix: str, device: Device | None = None)
 def plots_of_page(model: str) -> dict[str, str]:
     """All plots of a page of A4 and its answer, by the names of kinds, as SVG.
 
-    The page runs as a serving engine runs it; its roofline is that of one device.
+    The page runs as a serving engine runs it. Its roofline is that of one device, at best.
     """
-    asked, device = Asked.page(model), device_named(_PAGE_DEVICE)
-    return {kind.value: picture(asked, kind, ".svg", device).decode() for kind in Kind}
+    served, best = Asked.page(model), Asked.page(model, Execution.IDEAL)
+    device = device_named(_PAGE_DEVICE)
+    shown = {kind: best if kind is Kind.ROOFLINE else served for kind in Kind}
+    return {kind.value: picture(of, kind, ".svg", device).decode() for kind, of in shown.items()}
