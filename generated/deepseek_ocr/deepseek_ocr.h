@@ -1,7 +1,7 @@
 /*
  * What deepseek-ocr costs, by stage; written by symcost 0.1.0.
  * All figures are exact, for reference vendor; execution eager; head on all tokens; widths
- * weights=2,activations=2,kv=2; experts expected.
+ * weights=2,activations=2,kv=2; experts expected, their bytes rounded to whole weights.
  * Every function checks the sizes that it takes, and computes with 64-bit integers. It returns 0
  * and sets all figures, or says why not and sets none. It is exact wherever the figures, and the
  * sums of products that they are made of, fit into 64 bits, and returns DEEPSEEK_OCR_OVERFLOW
@@ -170,7 +170,8 @@ struct deepseek_ocr_prefill_figures {
 };
 
 /*
- * Vision, the decoder on the whole context, and the head.
+ * Vision, the decoder on the whole context, and the head; of the S tokens I_g*(I_g/64 + 1)/64 +
+ * I_t*n_h*(I_t*n_w/64 + 1)/64 + 1 are the image's.
  * Takes B, S, I_g, I_t, n_w, n_h.
  * Nothing overflows where B <= 64, S <= 524288, I_g <= 16384, I_t <= 4096, n_w <= 32, n_h <= 32;
  * more is taken as far as it fits.

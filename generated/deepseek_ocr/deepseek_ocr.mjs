@@ -1,7 +1,7 @@
 /**
  * What deepseek-ocr costs, by stage; written by symcost 0.1.0.
  * All figures are exact, for reference vendor; execution eager; head on all tokens; widths
- * weights=2,activations=2,kv=2; experts expected.
+ * weights=2,activations=2,kv=2; experts expected, their bytes rounded to whole weights.
  */
 
 // Entry n of a table is what formulas make of n that raise a fraction to the power of n; beyond its
@@ -330,7 +330,8 @@ export function vision(sizes = {}) {
  */
 
 /**
- * Vision, the decoder on the whole context, and the head.
+ * Vision, the decoder on the whole context, and the head; of the S tokens I_g*(I_g/64 + 1)/64 +
+ * I_t*n_h*(I_t*n_w/64 + 1)/64 + 1 are the image's.
  *
  * @param {object} sizes
  * @param {number|bigint} sizes.B batch: sequences in the call, one page image each [sequences]; a

@@ -1,7 +1,7 @@
 """What deepseek-ocr costs, by stage; written by symcost 0.1.0.
 
 All figures are exact, for reference vendor; execution eager; head on all tokens; widths
-weights=2,activations=2,kv=2; experts expected.
+weights=2,activations=2,kv=2; experts expected, their bytes rounded to whole weights.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class VisionFigures(NamedTuple):
 
 
 class PrefillFigures(NamedTuple):
-    """Vision, the decoder on the whole context, and the head: figures."""
+    """Vision, the decoder on the whole context, and the head; of the S tokens I_g*(I_g/64 + 1)/64 + I_t*n_h*(I_t*n_w/64 + 1)/64 + 1 are the image's: figures."""
 
     flops: int
     """FLOPs"""
@@ -472,7 +472,7 @@ def vision(*, B: int, I_g: int, I_t: int, n_w: int, n_h: int) -> VisionFigures:
 
 
 def prefill(*, B: int, S: int, I_g: int, I_t: int, n_w: int, n_h: int) -> PrefillFigures:
-    """Vision, the decoder on the whole context, and the head.
+    """Vision, the decoder on the whole context, and the head; of the S tokens I_g*(I_g/64 + 1)/64 + I_t*n_h*(I_t*n_w/64 + 1)/64 + 1 are the image's.
 
     Parameters
     ----------

@@ -227,7 +227,7 @@ def test_what_latex_says_of_itself_is_set_as_it_stands():
     about = About("deepseek-ocr", {"head": "50% of a_b & {}~^#$"}, {"prefill": "a_b"})
     document = export_latex({"prefill.flops": B * S}, about)
     assert r"head 50\% of a\_b \& \{\}\textasciitilde{}\textasciicircum{}\#\$." in document
-    assert "\\section{prefill}\nA\\_b." in document
+    assert "\\section{Prefill}\nA\\_b." in document
 
 
 def compiled(document, folder):
