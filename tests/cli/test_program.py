@@ -176,6 +176,7 @@ BAD = [
     (["--no-image", "--mode", "base"], "--no-image excludes --mode"),
     (["--mode", "base", "--base-size", "640"], "--mode excludes --base-size"),
     (["--image", "none.png"], "'none.png'"),
+    (["--image", "page.pgn"], "an image file, and there is no such file"),
     (["--image", "0x100"], "image is '0x100'; both sides must be positive"),
     (["--reference", "other"], "reference is 'other'; allowed: vendor, transformers"),
     (

@@ -54,6 +54,7 @@ BROKEN = {
     "nothing to compare": "```console\n$ symcost --version\n…\n```",
     "an extra that is not there": "```console\npip install 'symcost[sweeps]'\n```",
     "another torch": "```console\npip install torch==1.0.0\n```",
+    "a folder that a shell stays in": "```console\n$ cd / && ls\n```",
     "another program": "```console\nsymcots --version\n```",
     "an output before commands": "```console\nsymcost 0\n$ symcost --version\n```",
     "a text that is another": "```console\nsymcost --version\n```\n\n```text\nsymcost 99\n```",
