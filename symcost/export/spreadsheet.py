@@ -23,6 +23,7 @@ from symcost.export.doubles import (
 )
 from symcost.export.naming import Name, symbols_of
 from symcost.export.targets import About
+from symcost.extras import library
 from symcost.formulas import text
 from symcost.symbols import Expr, SymbolInfo
 
@@ -58,12 +59,7 @@ def export_xlsx(figures: Mapping[str, Expr], about: About, sizes: Bindings) -> b
     InputError
         A figure cannot be computed exactly in doubles, or XlsxWriter is not installed.
     """
-    try:
-        import xlsxwriter  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise InputError(
-            "a workbook needs XlsxWriter; install it with: pip install 'symcost[xlsx]'"
-        ) from None
+    xlsxwriter = library("xlsxwriter", "xlsx")
     written = io.BytesIO()
     book = xlsxwriter.Workbook(written, {"in_memory": True})
     book.set_properties({"title": about.title, "created": datetime(2000, 1, 1)})  # noqa: DTZ001

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from symcost import extras
 from symcost.errors import InputError
 from symcost.render.pictures import COLOURS, PIXELS, STYLE, SUFFIXES
 from symcost.render.plots.asked import ATTENTION, EXPERTS, REST
+
+library = partial(extras.library, extra="plot")
+"""A module of the extra `plot`."""
 
 FAINT = "#555555"
 """The colour of what stands beside the data."""
@@ -39,22 +43,6 @@ STAGES: Mapping[str, Mapping[str, Any]] = {
 _STYLE = {**STYLE, "hatch.linewidth": 0.6, "lines.markersize": 4}
 _LETTER = 0.068
 """Inches of a letter of what runs."""
-
-
-def library(name: str) -> Any:
-    """A module of the extra `plot`.
-
-    Raises
-    ------
-    InputError
-        The extra is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(
-            f"{error.name or name} is missing; pip install 'symcost[plot]' installs it"
-        ) from None
 
 
 def file_of(draw: Callable[[], Any], suffix: str) -> bytes:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symcost import extras
 from symcost.errors import InputError
 from symcost.numeric.boxes import Box
 from symcost.sweeps.block import Block
+
+library = partial(extras.library, extra="sweep")
+"""A module of the extra `sweep`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +127,3 @@ class Description:
 def attributes(labelled: Coordinate | Column) -> dict[str, str]:
     """What a file says of a column."""
     return {"units": labelled.unit, "description": labelled.description}
-
-
-def library(name: str) -> Any:
-    """A module of the extra `sweep`."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(
-            f"{error.name or name} is missing; pip install 'symcost[sweep]' installs it"
-        ) from None
