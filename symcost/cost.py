@@ -14,7 +14,7 @@ import sympy as sp
 
 from symcost.display import Displayed, Rounded, Sheet, Table, cell, rounded
 from symcost.errors import DomainError, InputError, UnitError
-from symcost.exact import Amount, Evaluator, Number, as_rational, simplest
+from symcost.exact import Amount, Evaluator, Number, as_rational, decimal_text, simplest
 from symcost.peaks import largest
 from symcost.rounded import human
 from symcost.symbols import Expr, Size, as_expr
@@ -537,7 +537,7 @@ def _shown(cost: Cost, metric: str) -> Rounded:
     if metric == "intensity":
         moved = as_rational(cost.bytes_moved)
         ratio = as_rational(cost.flops) / moved if moved else 0
-        return Rounded(f"{cost.intensity:.4g}", str(ratio))
+        return Rounded(decimal_text(ratio), str(ratio))
     return rounded(cost.figure(metric), "" if metric.endswith("flops") else "B")
 
 

@@ -110,13 +110,14 @@ def scientific(text: str) -> Fraction:
 
 
 def decimal_text(number: Number, digits: int = 4) -> str:
-    """A number with so many significant digits, however large or small it is."""
+    """A number with so many significant digits, however large or small it is: 16,600."""
     try:
         near = float(number)
     except OverflowError:
         near = math.inf
     if math.isfinite(near) and (near or not number):
-        return f"{near:.{digits}g}"
+        rounded = f"{near:.{digits}g}"
+        return f"{int(float(rounded)):,}" if "e+" in rounded and abs(near) < 10**9 else rounded
     ratio = Fraction(number)
     with localcontext(prec=digits + 2):
         return f"{Decimal(ratio.numerator) / ratio.denominator:.{digits - 1}e}"

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from symcost.cost import COLUMNS, Cost, StageCost, cost_rows
-from symcost.exact import Amount, as_rational, simplest
+from symcost.exact import Amount, as_rational, decimal_text, simplest
 from symcost.figures import exact
 from symcost.insight.collectives import AllReduce, all_sent_bytes, sent_bytes, steps
 from symcost.models.deepseek_ocr.collectives import Collective
@@ -239,7 +239,7 @@ class Comparison:
             depth,
             (
                 *(human(cost.bytes_moved, "B") for cost in costs),
-                *(f"{cost.intensity:.4g}" for cost in costs),
+                *(decimal_text(cost.intensity) for cost in costs),
                 *(human(cost.activation_bytes, "B") for cost in costs),
             ),
         )
