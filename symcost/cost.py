@@ -171,6 +171,10 @@ class Entry:
     amount: Expr
     kernel: str = ""
 
+    def of(self, amount: Expr) -> Entry:
+        """The same entry of another amount."""
+        return Entry(self.path, self.resource, amount, self.kernel)
+
 
 def _lies_in(path: str, prefix: str) -> bool:
     return not prefix or path == prefix or path.startswith(f"{prefix}.")
@@ -305,7 +309,7 @@ class Cost(Mapping[Resource, Quantity], Displayed):
         def scaled(entry: Entry) -> Entry:
             if entry.resource == Storage(Kind.ACTIVATION):
                 return entry
-            return replace(entry, amount=factor * entry.amount)
+            return entry.of(factor * entry.amount)
 
         return self.each(scaled)
 
@@ -320,9 +324,7 @@ class Cost(Mapping[Resource, Quantity], Displayed):
         """The cost where so many bytes of other activations are live all the time."""
         live = Storage(Kind.ACTIVATION)
         return self.each(
-            lambda entry: (
-                replace(entry, amount=entry.amount + held) if entry.resource == live else entry
-            )
+            lambda entry: entry.of(entry.amount + held) if entry.resource == live else entry
         )
 
     def bind(self, values: Mapping[sp.Symbol, Number | Expr]) -> Self:
@@ -338,12 +340,10 @@ class Cost(Mapping[Resource, Quantity], Displayed):
         numbers = {s: simplest(v) for s, v in values.items() if not _is_formula(v)}
         evaluator = Evaluator(numbers)
         if self.free_symbols <= numbers.keys():
-            return self.each(
-                lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount)))
-            )
+            return self.each(lambda entry: entry.of(as_rational(evaluator(entry.amount))))
         exprs = {symbol: as_rational(value) for symbol, value in values.items()}
         bound = cache(lambda amount: amount.xreplace(exprs))  # a third of all amounts differ
-        return self.each(lambda entry: replace(entry, amount=bound(entry.amount)))
+        return self.each(lambda entry: entry.of(bound(entry.amount)))
 
     def evaluate(self, bindings: Mapping[sp.Symbol, Number]) -> Self:
         """The exact cost at one point.
@@ -356,7 +356,7 @@ class Cost(Mapping[Resource, Quantity], Displayed):
             A value lies outside its symbol's domain.
         """
         evaluator = Evaluator({symbol: simplest(value) for symbol, value in bindings.items()})
-        return self.each(lambda entry: replace(entry, amount=as_rational(evaluator(entry.amount))))
+        return self.each(lambda entry: entry.of(as_rational(evaluator(entry.amount))))
 
     def at(self, path: str) -> Self:
         """The share of what runs at or below a module path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 
 import sympy as sp
@@ -28,6 +29,7 @@ class Group:
     terms: tuple[Expr, ...]
 
 
+@lru_cache(maxsize=4096)
 def groups(formula: Amount) -> tuple[Group, ...]:
     """A formula as a sum of groups, crops written as C = n_w n_h.
 

@@ -205,11 +205,11 @@ def over_tokens(cost: CostT, tokens: Size = T) -> CostT:
         if isinstance(entry.resource, Storage):
             if entry.resource.kind is Kind.WEIGHT:
                 return entry
-            return replace(entry, amount=entry.amount.xreplace({K: K + count - 1}))
+            return entry.of(entry.amount.xreplace({K: K + count - 1}))
         step = sp.expand(entry.amount)
         growth = step.coeff(K, 1)
         if (step - growth * K).has(K):
             raise DomainError(f"{entry.path} costs {entry.amount}, which is not affine in K")
-        return replace(entry, amount=count * entry.amount + count * (count - 1) / 2 * growth)
+        return entry.of(count * entry.amount + count * (count - 1) / 2 * growth)
 
     return cost.each(summed)

@@ -407,9 +407,7 @@ class DeepseekOCRModel(Displayed):
     def _bound(self, cost: Cost, bindings: Mapping[sp.Symbol, Number | Expr]) -> Cost:
         if self._widths.parts:
             cost = cost.each(
-                lambda entry: replace(
-                    entry, amount=entry.amount.xreplace(self._widths.of_part(entry.path))
-                )
+                lambda entry: entry.of(entry.amount.xreplace(self._widths.of_part(entry.path)))
             )
         return cost.bind(bindings)
 
