@@ -26,12 +26,15 @@ from symcost.models.deepseek_ocr.geometry import (
     crop_grid,
 )
 from symcost.models.deepseek_ocr.routing import Assumption
-from symcost.render.explorer.formulas import Formulas, mathml, tree
+from symcost.render.explorer.formulas import Formulas, mathml, tree, worded
 from symcost.render.explorer.halves import module_of_experts
+from symcost.rounded import human
 from symcost.symbols import B, I_g, S, n_h, n_w, w_a, w_w
 from tests.browser.page import page_text
 
-GEOMETRY = Path(__file__).parents[2] / "templates" / "explorer_geometry.mjs"
+TEMPLATES = Path(__file__).parents[2] / "templates"
+GEOMETRY = TEMPLATES / "explorer_geometry.mjs"
+NUMBERS = TEMPLATES / "explorer_numbers.mjs"
 
 
 class _Elements(HTMLParser):
@@ -161,6 +164,73 @@ def test_pages_take_as_many_tokens():
     console.log(JSON.stringify(cases.map(counted)));
     """
     assert _node(script, cases) == [int(Views(*case).image_tokens) for case in cases]
+
+
+def _numbers(call: str, cases: list[Any]) -> list[str]:
+    script = f"""{NUMBERS.read_text()}
+    import {{ readFileSync }} from "node:fs";
+    const cases = JSON.parse(readFileSync(0));
+    console.log(JSON.stringify(cases.map((one) => {call}(one))));
+    """
+    return _node(script, cases)
+
+
+@needs_node
+def test_numbers_read_as_those_of_the_program():
+    chance = random.Random(7)
+    cases = [int(10 ** (23 * chance.random())) for _ in range(2000)]
+    # A number that rounds to the next power of ten has a digit more or less; see below.
+    cases = [n for n in cases if not str(n).startswith("9999")]
+    assert _numbers("human", cases) == [human(n) for n in cases]
+
+
+@needs_node
+@pytest.mark.parametrize("power", range(3, 21))
+def test_numbers_that_round_up_to_the_next_power_have_four_digits(power):
+    following, prefix = divmod(power, 3)
+    unit = ["", " k", " M", " G", " T", " P", " E"][following]
+    wanted = f"{10**prefix:.{3 - prefix}f}{unit}"
+    near = [10**power, *(10**power - 10**less for less in range(power - 4))]
+    assert _numbers("human", near) == [wanted] * len(near)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("call", "given", "wanted"),
+    [
+        ("human", 999949, "999.9 k"),
+        ("human", 999, "999"),
+        ("human", 1e21 - 2**17, "1.000e+21"),
+        ("digits", 999.96, "1,000"),
+        ("digits", 1234.4, "1,234"),
+        ("digits", 0.00123456, "0.001235"),
+        ("digits", 999_960, "1.000e+6"),
+        ("duration", 0.99999, "1 s"),
+        ("duration", 0.0009994, "999.4 µs"),
+        ("duration", 4536.4, "4,536 s"),
+        ("duration", 99_980, "99,980 s"),
+        ("duration", 99_999, "1.157 days"),
+        ("duration", 25_670_000, "297.1 days"),
+        ("duration", 1.003e18, "3.178e+10 years"),
+        ("plain", "08", "8"),
+        ("plain", "1e3", "1000"),
+        ("plain", "1E+03", "1000"),
+        ("plain", "123456789012345678901e1", "1234567890123456789010"),
+        ("plain", "1.5e3", "1.5e3"),
+        ("plain", "-1e3", "-1e3"),
+        ("plain", "1e-3", "1e-3"),
+        ("plain", "", ""),
+    ],
+)
+def test_how_numbers_are_written(call, given, wanted):
+    assert _numbers(call, [given]) == [wanted]
+
+
+def test_sizes_in_texts_are_shown_as_formulas():
+    text = re.sub(r"<[^>]*>", "", worded("short for n_w n_h where q < I_g / 64"))
+    assert text == "short for nw·nh where q &lt; Ig / 64"
+    assert worded("side of a tile (image_size)") == "side of a tile (image_size)"
+    assert not re.search(r"short for n_w|n_w n_h", page_text())
 
 
 def test_formulas_share_their_products():
