@@ -263,6 +263,9 @@ function exactly(metric, value) {
   return grouped(value / 2n) + (value % 2n ? ".5" : "");
 }
 
+/** Digits as HTML that may break between groups. */
+const breakable = (text) => text.replaceAll(",", ",<wbr>");
+
 const shown = (metric, value) =>
   ofBytes(metric) ? human(Number(value) / 2, "B") : human(Number(value));
 
@@ -363,7 +366,7 @@ function fillTable(answer, state) {
     for (const metric of PICKED) {
       const cell = cells.get(`${place}.${metric}`);
       const exact = exactly(metric, figures[metric]);
-      cell.innerHTML = state.exact ? exact.replaceAll(",", ",<wbr>") : shown(metric, figures[metric]);
+      cell.innerHTML = state.exact ? breakable(exact) : shown(metric, figures[metric]);
       cell.title = `${LABELS[metric]} of ${placeName(place)}: ${exact}${ofBytes(metric) ? " bytes" : ""}`;
       cell.classList.toggle("shown", place === state.place && metric === state.metric);
     }
@@ -713,10 +716,10 @@ function writeFormula(answer) {
     text += '<table class="terms"><thead><tr><th scope="col">term<\/th><th scope="col">with these sizes<\/th><th scope="col">value<\/th><\/tr><\/thead><tbody>';
     for (const term of part.terms) {
       const written = (term.number[0] < 0n ? "<mo>−<\/mo>" : "") + termML(term.number, term.factor, term.product);
-      text += `<tr${term.value[0] ? "" : ' class="nothing"'}><td>${math(written)}<\/td><td>${math(withNumbers(written, part.sizes))}<\/td><td>${decimal(term.value).replace("-", "−")}<\/td><\/tr>`;
+      text += `<tr${term.value[0] ? "" : ' class="nothing"'}><td>${math(written)}<\/td><td>${math(withNumbers(written, part.sizes))}<\/td><td>${breakable(decimal(term.value)).replace("-", "−")}<\/td><\/tr>`;
       for (const [, , size] of written.matchAll(/<(mi|msub) data-size="(\w+)">/g)) used.set(`${size}${decimal(part.sizes[size])}`, [size, part]);
     }
-    text += `<tr class="total"><th colspan="2" scope="row">sum<\/th><td>${decimal(part.value)}<\/td><\/tr><\/tbody><\/table>`;
+    text += `<tr class="total"><th colspan="2" scope="row">sum<\/th><td>${breakable(decimal(part.value))}<\/td><\/tr><\/tbody><\/table>`;
   }
   text += '<ul class="where">';
   for (const [size, part] of used.values()) {

@@ -426,6 +426,8 @@ def test_the_largest_sizes_stay_on_the_page(opened, width):
     page.set_viewport_size({"width": width, "height": 800})
     opened.go(f"{LARGEST}&exact=1&metric=resident_bytes")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    values = page.locator(".terms td:last-child")
+    assert not any(values.evaluate_all("all => all.map(n => n.scrollWidth > n.clientWidth)"))
     times = page.locator("#ttft, #tpot, #rate, #stages [data-of=time]").all_text_contents()
     assert max(map(len, times)) < 20, times
     page.evaluate("document.getElementById('controls').open = true")

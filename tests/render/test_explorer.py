@@ -185,45 +185,53 @@ def test_numbers_read_as_those_of_the_program():
 
 
 @needs_node
-@pytest.mark.parametrize("power", range(3, 21))
-def test_numbers_that_round_up_to_the_next_power_have_four_digits(power):
-    following, prefix = divmod(power, 3)
-    unit = ["", " k", " M", " G", " T", " P", " E"][following]
-    wanted = f"{10**prefix:.{3 - prefix}f}{unit}"
-    near = [10**power, *(10**power - 10**less for less in range(power - 4))]
-    assert _numbers("human", near) == [wanted] * len(near)
+def test_numbers_that_round_up_to_the_next_power_have_four_digits():
+    units = ["", " k", " M", " G", " T", " P", " E"]
+    wanted = {
+        10**power - less: f"{10 ** (power % 3):.{3 - power % 3}f}{units[power // 3]}"
+        for power in range(3, 21)
+        for less in [0, *(10**digits for digits in range(power - 4))]
+    }
+    assert _numbers("human", list(wanted)) == list(wanted.values())
+
+
+WRITTEN = {
+    "human": {999_949: "999.9 k", 999: "999", 1e21 - 2**17: "1.000e+21"},
+    "digits": {
+        999.96: "1,000",
+        1234.4: "1,234",
+        0.00123456: "0.001235",
+        999_940: "999,900",
+        999_960: "1.000e+6",
+    },
+    "duration": {
+        0: "0 ns",
+        0.0009994: "999.4 µs",
+        0.99999: "1 s",
+        4536.4: "4,536 s",
+        99_980: "99,980 s",
+        99_999: "1.157 days",
+        25_670_000: "297.1 days",
+        1.003e18: "3.178e+10 years",
+    },
+    "plain": {
+        "08": "8",
+        "1e3": "1000",
+        "1E+03": "1000",
+        "123456789012345678901e1": "1234567890123456789010",
+        "1.5e3": "1.5e3",
+        "-1e3": "-1e3",
+        "1e-3": "1e-3",
+        "": "",
+    },
+}
 
 
 @needs_node
-@pytest.mark.parametrize(
-    ("call", "given", "wanted"),
-    [
-        ("human", 999949, "999.9 k"),
-        ("human", 999, "999"),
-        ("human", 1e21 - 2**17, "1.000e+21"),
-        ("digits", 999.96, "1,000"),
-        ("digits", 1234.4, "1,234"),
-        ("digits", 0.00123456, "0.001235"),
-        ("digits", 999_960, "1.000e+6"),
-        ("duration", 0.99999, "1 s"),
-        ("duration", 0.0009994, "999.4 µs"),
-        ("duration", 4536.4, "4,536 s"),
-        ("duration", 99_980, "99,980 s"),
-        ("duration", 99_999, "1.157 days"),
-        ("duration", 25_670_000, "297.1 days"),
-        ("duration", 1.003e18, "3.178e+10 years"),
-        ("plain", "08", "8"),
-        ("plain", "1e3", "1000"),
-        ("plain", "1E+03", "1000"),
-        ("plain", "123456789012345678901e1", "1234567890123456789010"),
-        ("plain", "1.5e3", "1.5e3"),
-        ("plain", "-1e3", "-1e3"),
-        ("plain", "1e-3", "1e-3"),
-        ("plain", "", ""),
-    ],
-)
-def test_how_numbers_are_written(call, given, wanted):
-    assert _numbers(call, [given]) == [wanted]
+@pytest.mark.parametrize("call", WRITTEN)
+def test_how_numbers_are_written(call):
+    wanted = WRITTEN[call]
+    assert dict(zip(wanted, _numbers(call, list(wanted)), strict=True)) == wanted
 
 
 def test_sizes_in_texts_are_shown_as_formulas():
