@@ -43,10 +43,17 @@ function asked() {
   const state = {};
   for (const name of Object.keys(DEFAULTS)) {
     const input = control(name);
-    state[name] = input.type === "checkbox" ? (input.checked ? "1" : "") : input.value.trim();
+    state[name] = input.type === "checkbox" ? (input.checked ? "1" : "") : plain(input.value.trim());
     if (input.validity.badInput) state[name] = "?";
   }
   return state;
+}
+
+/** Whether a control can hold a text; a field of numbers is asked by what it would take. */
+function holds(input, value) {
+  if (input.type === "checkbox") return value === "" || value === "1";
+  if (input.type === "number") return /^(-?\d{1,40}(\.\d{1,40})?(e[-+]?\d{1,2})?)?$/i.test(value);
+  return [...input.options].some((option) => option.value === value);
 }
 
 /** Puts the address into the controls; what it says that no control can hold is told. */
@@ -55,16 +62,20 @@ function restore() {
   const refused = [];
   for (const [name, usual] of Object.entries(DEFAULTS)) {
     const input = control(name);
-    const value = given.get(name) ?? usual;
-    if (input.type === "checkbox") input.checked = value === "1";
-    else input.value = value;
-    if (input.type !== "checkbox" && input.value !== value) {
+    const all = given.getAll(name);
+    if (all.length > 1) refused.push(`the address gives ${name} ${all.length} times; the first counts`);
+    let [value = usual] = all;
+    if (!holds(input, value)) {
       refused.push(`${name} is “${value.slice(0, 40)}” in the address; it is left at its default`);
-      input.value = usual;
+      value = usual;
     }
+    if (input.type === "checkbox") input.checked = value === "1";
+    else input.value = plain(value);
   }
-  for (const name of given.keys()) {
-    if (!(name in DEFAULTS)) refused.push(`the address holds “${name.slice(0, 40)}”, which is unknown`);
+  for (const name of new Set(given.keys())) {
+    if (!Object.hasOwn(DEFAULTS, name)) {
+      refused.push(`the address holds “${name.slice(0, 40)}”, which is unknown`);
+    }
   }
   return refused;
 }
@@ -86,14 +97,12 @@ class Wrong extends Error {
   }
 }
 
-const grouped = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-
 function whole(state, name, what) {
   const { min, max, step } = control(name);
   const of = step === "1" ? "an integer" : `a multiple of ${step}`;
   const allowed = `allowed: ${of} from ${grouped(min)} to ${grouped(max)}`;
   const text = state[name];
-  if (!/^\d{1,12}$/.test(text)) {
+  if (!/^\d+$/.test(text)) {
     const told = text === "" ? "is empty" : text === "?" ? "is no number" : `is ${text}`;
     throw new Wrong(name, `${what} ${told}; ${allowed}`);
   }
@@ -247,41 +256,18 @@ function intensityOf(figures) {
   return figures.bytes_moved === 0n ? 0 : Number(figures.flops) / (Number(figures.bytes_moved) / 2);
 }
 
-/* Numbers as people read them. */
+/* Figures as people read them. */
 
 function exactly(metric, value) {
   if (!ofBytes(metric)) return grouped(value);
   return grouped(value / 2n) + (value % 2n ? ".5" : "");
 }
 
-const PREFIXES = [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
-
-/** Four significant digits and a decimal prefix. */
-function human(value, unit = "") {
-  if (value >= 1e21) return `${value.toExponential(3)} ${unit}`.trim();
-  for (const [factor, prefix] of PREFIXES) {
-    if (value >= factor) {
-      const scaled = value / factor;
-      return `${scaled.toFixed(4 - String(Math.trunc(scaled)).length)} ${prefix}${unit}`;
-    }
-  }
-  return `${+value.toPrecision(6)} ${unit}`.trim();
-}
+/** Digits as HTML that may break between groups. */
+const breakable = (text) => text.replaceAll(",", ",<wbr>");
 
 const shown = (metric, value) =>
   ofBytes(metric) ? human(Number(value) / 2, "B") : human(Number(value));
-
-/** Four significant digits. */
-function digits(value) {
-  const text = String(+value.toPrecision(4));
-  return value >= 10_000 && /^\d+$/.test(text) ? grouped(text) : text;
-}
-
-function duration(seconds) {
-  const [factor, unit] =
-    [[1, "s"], [1e3, "ms"], [1e6, "µs"], [1e9, "ns"]].find(([f]) => seconds * f >= 1) ?? [1e9, "ns"];
-  return `${digits(seconds * factor)} ${unit}`;
-}
 
 /* The table. */
 
@@ -380,7 +366,7 @@ function fillTable(answer, state) {
     for (const metric of PICKED) {
       const cell = cells.get(`${place}.${metric}`);
       const exact = exactly(metric, figures[metric]);
-      cell.textContent = state.exact ? exact : shown(metric, figures[metric]);
+      cell.innerHTML = state.exact ? breakable(exact) : shown(metric, figures[metric]);
       cell.title = `${LABELS[metric]} of ${placeName(place)}: ${exact}${ofBytes(metric) ? " bytes" : ""}`;
       cell.classList.toggle("shown", place === state.place && metric === state.metric);
     }
@@ -420,6 +406,21 @@ function markPath(stage, x, y, r) {
 }
 
 const log = Math.log10;
+const short = (value) => human(value).replace(/\.0+(?= |$)/, "");
+const apart = (one, other) =>
+  one.x + one.width <= other.x || other.x + other.width <= one.x ||
+  one.y + one.height <= other.y || other.y + other.height <= one.y;
+
+/** Moves a text to the first place right of an edge where it meets nothing that is taken. */
+function settle(text, edge, places, taken) {
+  const { y: top, width, height } = text.getBBox();
+  const rise = Number(text.getAttribute("y")) - top;
+  const boxes = places.map(([x, y]) => ({ x: Math.max(x, edge), y: y - rise, width, height }));
+  const box = boxes.find((one) => taken.every((other) => apart(one, other))) ?? boxes[0];
+  text.setAttribute("x", box.x);
+  text.setAttribute("y", box.y + rise);
+  taken.push(box);
+}
 
 function drawRoof(answer) {
   const { device, figures, times } = answer;
@@ -435,84 +436,94 @@ function drawRoof(answer) {
   const picture = element("picture");
   const width = Math.max(280, Math.min(element("roof").clientWidth, 1000));
   const level = 16;
-  const [left, right, top, bottom] = [62, 12, 26, 40];
-  const height = Math.max(340, Math.min(480, width * 0.55)) + points.length * 4;
+  const [left, right, top, bottom] = [62, 20, 40, 42];
+  const height = Math.max(340, Math.min(480, width * 0.55)) + points.length * 8;
   const ridge = log(device.matrix / device.memory);
   const narrow = width < 560;
   const low = Math.min(ridge, ...points.map(({ x }) => x)) - 0.35;
   const high = Math.max(ridge, ...points.map(({ x }) => x)) + 0.9;
-  const roof = Math.max(log(device.matrix), ...points.map(({ y }) => y)) + 0.15;
-  // Labels stand below the points, each on a level of its own.
+  const ys = points.map(({ y }) => y);
+  const under = device.vector === null ? [] : [log(device.vector)];
+  const roof = Math.max(log(device.matrix), ...ys) + 0.15;
+  // Labels stand below all that is drawn, each on a level of its own.
   const room = height - top - bottom;
-  const floor = Math.min(
-    roof - 3,
-    ...points.map(({ y }, at) => roof - (roof - y) / Math.max(0.08, 1 - ((at + 2) * level) / room)),
-  );
+  const above = 1 - ((points.length + 2) * level) / room;
+  const floor = Math.min(roof - 3, ...[...ys, ...under].map((y) => roof - (roof - y) / above));
   const across = (x) => left + ((x - low) / (high - low)) * (width - left - right);
   const up = (y) => top + ((roof - y) / (roof - floor)) * room;
+  const end = width - right;
 
   picture.replaceChildren();
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
   for (let decade = Math.ceil(floor); decade <= roof; decade++) {
-    svg(picture, "path", { class: "grid", d: `M${left},${up(decade)}H${width - right}` });
-    const label = `${human(10 ** decade, "")}`.replace(/\.0+(?= )|\.0+$/, "");
-    svg(picture, "text", { class: "faint", x: left - 8, y: up(decade) + 4, "text-anchor": "end" }, label);
+    svg(picture, "path", { class: "grid", d: `M${left},${up(decade)}H${end}` });
+    svg(picture, "text", { class: "faint", x: left - 8, y: up(decade) + 4, "text-anchor": "end" }, short(10 ** decade));
   }
-  for (let decade = Math.ceil(low); decade <= high; decade++) {
+  const every = Math.ceil((48 * (high - low)) / (end - left));
+  for (let decade = Math.ceil(low / every) * every; decade <= high; decade += every) {
     svg(picture, "path", { class: "grid", d: `M${across(decade)},${top}V${height - bottom}` });
-    const label = decade < 0 ? String(+(10 ** decade).toFixed(-decade)) : grouped(10 ** decade);
-    svg(picture, "text", { class: "faint", x: across(decade), y: height - bottom + 16, "text-anchor": "middle" }, label);
+    const label = decade < 0 ? String(+(10 ** decade).toFixed(-decade)) : short(10 ** decade);
+    svg(picture, "text", { class: "faint", x: across(decade), y: height - bottom + 18, "text-anchor": "middle" }, label);
   }
   svg(picture, "text", { class: "faint", x: left - 54, y: 12 }, "FLOPs per second, attained at best");
-  svg(picture, "text", { class: "faint", x: width - right, y: height - 6, "text-anchor": "end" }, "FLOPs per byte moved");
+  svg(picture, "text", { class: "faint", x: end, y: height - 5, "text-anchor": "end" }, "FLOPs per byte moved");
 
   const slope = (x) => x + log(device.memory);
   const start = Math.max(low, floor - log(device.memory));
-  if (device.vector !== null) {
-    const begins = Math.max(low, log(device.vector / device.memory));
-    const y = up(log(device.vector));
-    svg(picture, "path", { class: "under", d: `M${across(begins)},${y}H${width - right}` });
-    svg(picture, "text", { class: "faint behind", x: width - right, y: y + 14, "text-anchor": "end" },
-      `other units: ${human(device.vector, "FLOPs")}/s`);
-  }
+  under.forEach((y) => {
+    const begins = Math.max(low, y - log(device.memory));
+    svg(picture, "path", { class: "under", d: `M${across(begins)},${up(y)}H${end}` });
+  });
   svg(picture, "path", {
     class: "edge",
-    d: `M${across(start)},${up(slope(start))}L${across(ridge)},${up(log(device.matrix))}H${width - right}`,
+    d: `M${across(start)},${up(slope(start))}L${across(ridge)},${up(log(device.matrix))}H${end}`,
   });
-  svg(picture, "text", { x: width - right, y: up(log(device.matrix)) - 7, "text-anchor": "end" },
-    `matrix units: ${human(device.matrix, "FLOPs")}/s in ${data.type}`);
-  const along = [start, ...points.map(({ x }) => x).filter((x) => x > start && x < ridge), ridge];
-  const gaps = along.slice(1).map((x, at) => [x - along[at], (x + along[at]) / 2]);
-  const [, middle] = gaps.reduce((one, other) => (other[0] > one[0] ? other : one));
-  const [mx, my] = [across(middle), up(slope(middle))];
-  const angle = (Math.atan2(up(slope(start)) - up(log(device.matrix)), across(ridge) - across(start)) * -180) / Math.PI;
-  svg(picture, "text", { x: mx, y: my - 7, "text-anchor": "middle", transform: `rotate(${angle} ${mx} ${my})`, class: "behind" },
-    `memory: ${human(device.memory, "B")}/s`);
 
+  const taken = [];
+  const base = (at) => height - bottom - (at + 0.6) * level;
   points.forEach((point, at) => {
-    const [x, y] = [across(point.x), up(point.y)];
-    const base = height - bottom - (at + 0.6) * level;
-    svg(picture, "path", { class: point.stage, d: `M${x},${y}V${base - 4}`, "stroke-width": 0.8 });
+    svg(picture, "path", { class: point.stage, d: `M${across(point.x)},${up(point.y)}V${base(at) - 12}`, "stroke-width": 0.8 });
   });
   points.forEach((point, at) => {
     const [x, y] = [across(point.x), up(point.y)];
     const stage = !point.place.includes(".");
-    svg(picture, "path", {
+    const mark = svg(picture, "path", {
       class: point.stage,
       d: markPath(point.stage, x, y, stage ? 6.5 : 4),
       style: "stroke: var(--paper); stroke-width: 1",
     });
-    const called = narrow ? point.place.split(".").at(-1) : placeName(point.place);
-    const told = `${called}: ${duration(point.time.seconds)}`;
-    const label = svg(picture, "text", {
-      x: x + 4,
-      y: height - bottom - (at + 0.6) * level,
-      class: stage ? "behind bold" : "behind",
-    }, narrow ? told : `${told}, ${point.time.bound}`);
-    if (x + 4 + label.getComputedTextLength() > width) {
-      label.setAttribute("x", x - 4);
-      label.setAttribute("text-anchor", "end");
-    }
+    taken.push(mark.getBBox());
+    const told = `${placeName(point.place)}: ${duration(point.time.seconds)}`;
+    const label = svg(picture, "text", { y: base(at), class: stage ? "behind bold" : "behind" },
+      narrow ? told : `${told}, ${point.time.bound}`);
+    label.setAttribute("x", Math.min(x - 4, width - 2 - label.getComputedTextLength()));
+    taken.push(label.getBBox());
+  });
+
+  for (let part = 0; part <= 1; part += 1 / 64) {
+    const x = start + part * (ridge - start);
+    taken.push({ x: across(x) - 2, y: up(slope(x)) - 2, width: 4, height: 4 });
+  }
+  const named = (text, places) => {
+    const label = svg(picture, "text", { y: 0, class: "behind" }, text);
+    settle(label, left + 4, places(label.getComputedTextLength()), taken);
+  };
+  const steps = Array.from({ length: 25 }, (_, at) => at / 24);
+  const ceiling = up(log(device.matrix));
+  const reach = narrow ? width - 2 : end;
+  named(`matrix units: ${human(device.matrix, "FLOPs")}/s in ${data.type}`,
+    (long) => [[end - long, ceiling - 10]]);
+  under.forEach((y) => {
+    named(`other units: ${human(device.vector, "FLOPs")}/s`, (long) =>
+      [15, -7, 19, 23, 27, 31, 39, 47, -23, -39].flatMap((drop) =>
+        steps.map((step) => [reach - long - step * (reach - long - left), up(y) + drop])));
+  });
+  named(`memory: ${human(device.memory, "B")}/s`, (long) => {
+    const down = steps.map((step) => ridge - step * (ridge - start)).map((x) => [across(x), up(slope(x)) + 4]);
+    return [
+      ...down.map(([x, y]) => [x - 12 - long, y]),
+      ...down.map(([x, y]) => [x + 12, y]),
+    ];
   });
 }
 
@@ -705,10 +716,10 @@ function writeFormula(answer) {
     text += '<table class="terms"><thead><tr><th scope="col">term<\/th><th scope="col">with these sizes<\/th><th scope="col">value<\/th><\/tr><\/thead><tbody>';
     for (const term of part.terms) {
       const written = (term.number[0] < 0n ? "<mo>−<\/mo>" : "") + termML(term.number, term.factor, term.product);
-      text += `<tr${term.value[0] ? "" : ' class="nothing"'}><td>${math(written)}<\/td><td>${math(withNumbers(written, part.sizes))}<\/td><td>${decimal(term.value).replace("-", "−")}<\/td><\/tr>`;
+      text += `<tr${term.value[0] ? "" : ' class="nothing"'}><td>${math(written)}<\/td><td>${math(withNumbers(written, part.sizes))}<\/td><td>${breakable(decimal(term.value)).replace("-", "−")}<\/td><\/tr>`;
       for (const [, , size] of written.matchAll(/<(mi|msub) data-size="(\w+)">/g)) used.set(`${size}${decimal(part.sizes[size])}`, [size, part]);
     }
-    text += `<tr class="total"><th colspan="2" scope="row">sum<\/th><td>${decimal(part.value)}<\/td><\/tr><\/tbody><\/table>`;
+    text += `<tr class="total"><th colspan="2" scope="row">sum<\/th><td>${breakable(decimal(part.value))}<\/td><\/tr><\/tbody><\/table>`;
   }
   text += '<ul class="where">';
   for (const [size, part] of used.values()) {
@@ -716,7 +727,7 @@ function writeFormula(answer) {
     const number = decimal(part.sizes[size]);
     const equals = `<mo form="infix">${number.endsWith("…") ? "≈" : "="}<\/mo>`;
     const how = size === "U" ? `${math(part.touched.mathml)} ` : "";
-    text += `<li>${math(`${mathml}<mo form="infix">=<\/mo>`)} ${how}${math(`${how && equals}<mn>${number}<\/mn>`)} ${escaped(meaning)}<\/li>`;
+    text += `<li>${math(`${mathml}<mo form="infix">=<\/mo>`)} ${how}${math(`${how && equals}<mn>${number}<\/mn>`)} ${meaning}<\/li>`;
   }
   element("formula").innerHTML = `${text}<\/ul>`;
 }

@@ -146,6 +146,8 @@ def shared(browser: Browser, address: str) -> _Opened:
 @pytest.fixture
 def opened(shared: _Opened) -> Iterator[_Opened]:
     """The page as it is with exact integers, whatever a test before did to it."""
+    shared.page.set_viewport_size({"width": 1280, "height": 720})
+    shared.page.emulate_media(media="screen", color_scheme="light")
     shared.go("exact=1")
     yield shared
     assert shared.complaints == []
@@ -310,6 +312,36 @@ def test_an_address_that_no_control_can_hold_is_told(opened):
 
 
 @pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("toString=1", "holds “toString”, which is unknown"),
+        ("__proto__=1", "holds “__proto__”, which is unknown"),
+        ("exact=yes", "Exact is “yes” in the address; it is left at its default"),
+        ("batch=abc", "Batch is “abc” in the address; it is left at its default"),
+        ("batch=1e999", "Batch is “1e999” in the address; it is left at its default"),
+        ("batch=1&batch=9", "The address gives batch 2 times; the first counts"),
+    ],
+)
+def test_an_odd_address_is_told(opened, asked, told):
+    opened.page.evaluate("hash => { location.hash = hash; }", asked)
+    opened.page.wait_for_selector("#problem")
+    assert told in opened.page.inner_text("#problem")
+    assert opened.command == ["symcost", "report", "deepseek-ocr", "--device", "H100-SXM"]
+    assert "#" not in opened.page.url
+
+
+@pytest.mark.parametrize(("written", "read"), [("08", "8"), ("1e3", "1000"), ("2E02", "200")])
+def test_integers_are_read_however_they_are_written(opened, written, read):
+    opened.page.evaluate("hash => { location.hash = hash; }", f"batch={written}")
+    opened.page.wait_for_function("hash => location.hash === hash", arg=f"#batch={read}")
+    assert opened.page.input_value("[name=batch]") == read
+    opened.move("prompt", written)
+    assert opened.command[3:7] == ["--batch", read, "--prompt-tokens", read]
+    opened.page.check("[name=exact]")
+    assert opened.figures == _exact(_reported(opened.command))
+
+
+@pytest.mark.parametrize(
     ("moves", "at", "told"),
     [
         ([("batch", "0")], "batch", "The batch is 0; allowed: an integer from 1 to"),
@@ -383,6 +415,95 @@ def test_a_phone_needs_no_sideways_scrolling(browser, address):
     assert phone.page.is_visible("[name=batch]")
     assert phone.page.evaluate("document.documentElement.scrollWidth") == width
     phone.page.context.close()
+
+
+LARGEST = "batch=1000000000&prompt=1000000000&new=1000000000"
+
+
+@pytest.mark.parametrize("width", [360, 1300])
+def test_the_largest_sizes_stay_on_the_page(opened, width):
+    page = opened.page
+    page.set_viewport_size({"width": width, "height": 800})
+    opened.go(f"{LARGEST}&exact=1&metric=resident_bytes")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    values = page.locator(".terms td:last-child")
+    assert not any(values.evaluate_all("all => all.map(n => n.scrollWidth > n.clientWidth)"))
+    times = page.locator("#ttft, #tpot, #rate, #stages [data-of=time]").all_text_contents()
+    assert max(map(len, times)) < 20, times
+    page.evaluate("document.getElementById('controls').open = true")
+    opened.move("batch", "1e99")
+    assert "The batch is 1,000," in page.inner_text("#problem")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+CROWDED = """() => {
+  const edge = document.getElementById("picture").getBoundingClientRect();
+  const texts = [...document.querySelectorAll("#picture text")];
+  const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const out = boxes.filter(([, a]) =>
+    a.left < edge.left || a.right > edge.right || a.top < edge.top || a.bottom > edge.bottom);
+  const over = boxes.flatMap(([one, a], at) => boxes.slice(at + 1)
+    .filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+    .map(([other]) => `${one} x ${other}`));
+  const named = boxes.filter(([text]) => text.includes(":")).map(([text]) => text.split(":")[0]);
+  return [...out, ...over, ...named.filter((name, at) => named.indexOf(name) !== at)];
+}"""
+"""Texts of the roofline that leave it or meet another, and names that stand twice."""
+
+
+@pytest.mark.parametrize("width", [360, 1300])
+def test_texts_of_the_roofline_are_apart(opened, width):
+    page = opened.page
+    page.set_viewport_size({"width": width, "height": 800})
+    found = page.evaluate(
+        """(crowded) => {
+          const look = eval(crowded);
+          const found = [];
+          const asked = [["gundam", 1, 1, 20], ["gundam", 64, 4096, 4000], ["none", 1, 1, 1],
+            ["tiny", 256, 10, 0], ["large", 1e9, 1e9, 1e9]];
+          [...document.forms[0].device.options].forEach(({ value: device }, at) => {
+            for (const turn of [0, 1]) {
+              const execution = ["eager", "fused", "ideal"][(at + turn) % 3];
+              const [mode, batch, steps, prompt] = asked[(2 * at + turn) % 5];
+              const wanted = { device, execution, mode, batch, new: steps, prompt };
+              for (const [name, value] of Object.entries(wanted)) {
+                document.forms[0].elements.namedItem(name).value = String(value);
+              }
+              document.forms[0].batch.dispatchEvent(new Event("input", { bubbles: true }));
+              const wrong = look();
+              if (wrong.length) found.push([wanted, wrong]);
+            }
+          });
+          return found;
+        }""",
+        CROWDED,
+    )
+    assert found == []
+    labels = page.locator("#picture text").all_text_contents()
+    assert {"prefill / decoder", "decode / decoder"} <= {text.split(":")[0] for text in labels}
+    page.evaluate("document.querySelector('#picture text:last-child').setAttribute('x', -1)")
+    assert page.evaluate(CROWDED)
+
+
+def test_print_shows_whole_figures_and_no_controls(opened):
+    page = opened.page
+    paper = 1032  # A4, landscape, within its margins
+    page.set_viewport_size({"width": paper, "height": 700})
+    beyond = """() => [...document.querySelectorAll("#stages td, .terms td, #picture, #formula")]
+      .filter((node) => node.getBoundingClientRect().right > innerWidth).length"""
+    for address in ("exact=1", f"{LARGEST}&exact=1"):
+        opened.go(address)
+        assert page.evaluate(beyond)
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate(beyond) == 0
+        page.emulate_media(media="screen", color_scheme="light")
+    page.emulate_media(media="print", color_scheme="dark")
+    shown = "[...document.querySelectorAll('[name], button')].filter(n => n.checkVisibility())"
+    assert page.evaluate(f"{shown}.map(n => n.name || n.id)") == []
+    style = "([of, name]) => getComputedStyle(document.querySelector(of))[name]"
+    assert page.evaluate(style, ["#roof-title", "breakAfter"]) == "avoid"
+    assert page.evaluate(style, [":has(> #roof)", "breakInside"]) == "avoid"
+    assert page.evaluate(style, ["body", "backgroundColor"]) == "rgb(255, 255, 255)"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

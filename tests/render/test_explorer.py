@@ -26,12 +26,15 @@ from symcost.models.deepseek_ocr.geometry import (
     crop_grid,
 )
 from symcost.models.deepseek_ocr.routing import Assumption
-from symcost.render.explorer.formulas import Formulas, mathml, tree
+from symcost.render.explorer.formulas import Formulas, mathml, tree, worded
 from symcost.render.explorer.halves import module_of_experts
+from symcost.rounded import human
 from symcost.symbols import B, I_g, S, n_h, n_w, w_a, w_w
 from tests.browser.page import page_text
 
-GEOMETRY = Path(__file__).parents[2] / "templates" / "explorer_geometry.mjs"
+TEMPLATES = Path(__file__).parents[2] / "templates"
+GEOMETRY = TEMPLATES / "explorer_geometry.mjs"
+NUMBERS = TEMPLATES / "explorer_numbers.mjs"
 
 
 class _Elements(HTMLParser):
@@ -161,6 +164,81 @@ def test_pages_take_as_many_tokens():
     console.log(JSON.stringify(cases.map(counted)));
     """
     assert _node(script, cases) == [int(Views(*case).image_tokens) for case in cases]
+
+
+def _numbers(call: str, cases: list[Any]) -> list[str]:
+    script = f"""{NUMBERS.read_text()}
+    import {{ readFileSync }} from "node:fs";
+    const cases = JSON.parse(readFileSync(0));
+    console.log(JSON.stringify(cases.map((one) => {call}(one))));
+    """
+    return _node(script, cases)
+
+
+@needs_node
+def test_numbers_read_as_those_of_the_program():
+    chance = random.Random(7)
+    cases = [int(10 ** (23 * chance.random())) for _ in range(2000)]
+    # A number that rounds to the next power of ten has a digit more or less; see below.
+    cases = [n for n in cases if not str(n).startswith("9999")]
+    assert _numbers("human", cases) == [human(n) for n in cases]
+
+
+@needs_node
+def test_numbers_that_round_up_to_the_next_power_have_four_digits():
+    units = ["", " k", " M", " G", " T", " P", " E"]
+    wanted = {
+        10**power - less: f"{10 ** (power % 3):.{3 - power % 3}f}{units[power // 3]}"
+        for power in range(3, 21)
+        for less in [0, *(10**digits for digits in range(power - 4))]
+    }
+    assert _numbers("human", list(wanted)) == list(wanted.values())
+
+
+WRITTEN = {
+    "human": {999_949: "999.9 k", 999: "999", 1e21 - 2**17: "1.000e+21"},
+    "digits": {
+        999.96: "1,000",
+        1234.4: "1,234",
+        0.00123456: "0.001235",
+        999_940: "999,900",
+        999_960: "1.000e+6",
+    },
+    "duration": {
+        0: "0 ns",
+        0.0009994: "999.4 µs",
+        0.99999: "1 s",
+        4536.4: "4,536 s",
+        99_980: "99,980 s",
+        99_999: "1.157 days",
+        25_670_000: "297.1 days",
+        1.003e18: "3.178e+10 years",
+    },
+    "plain": {
+        "08": "8",
+        "1e3": "1000",
+        "1E+03": "1000",
+        "123456789012345678901e1": "1234567890123456789010",
+        "1.5e3": "1.5e3",
+        "-1e3": "-1e3",
+        "1e-3": "1e-3",
+        "": "",
+    },
+}
+
+
+@needs_node
+@pytest.mark.parametrize("call", WRITTEN)
+def test_how_numbers_are_written(call):
+    wanted = WRITTEN[call]
+    assert dict(zip(wanted, _numbers(call, list(wanted)), strict=True)) == wanted
+
+
+def test_sizes_in_texts_are_shown_as_formulas():
+    text = re.sub(r"<[^>]*>", "", worded("short for n_w n_h where q < I_g / 64"))
+    assert text == "short for nw·nh where q &lt; Ig / 64"
+    assert worded("side of a tile (image_size)") == "side of a tile (image_size)"
+    assert not re.search(r"short for n_w|n_w n_h", page_text())
 
 
 def test_formulas_share_their_products():

@@ -6,6 +6,8 @@ what exported code says.
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -140,6 +142,18 @@ def symbol(name: str) -> str:
     if not below:
         return f'<mi data-size="{name}">{base}</mi>'
     return f'<msub data-size="{name}"><mi>{base}</mi><mi>{below}</mi></msub>'
+
+
+def worded(text: str) -> str:
+    """A text as HTML, with products of indexed sizes in it as MathML."""
+
+    def shown(match: re.Match[str]) -> str:
+        return f"<math>{'<mo>·</mo>'.join(map(symbol, match[0].split()))}</math>"
+
+    return re.sub(rf"{_INDEXED}( {_INDEXED})*", shown, html.escape(text))
+
+
+_INDEXED = r"\b[A-Za-z]_\w+\b"
 
 
 def _number_mathml(number: sp.Rational, _: Names) -> str:

@@ -13,7 +13,14 @@ from symcost.insight.devices import DEFAULT_TYPE, Device, known_devices
 from symcost.models.deepseek_ocr.geometry import MAX_TILES, MIN_TILES, MODES, STEP, TILE_SIZE
 from symcost.models.deepseek_ocr.routing import Assumption, Routing
 from symcost.models.deepseek_ocr.workload import DEFAULT_PAGE, DEFAULT_PROMPT_TOKENS
-from symcost.render.explorer.formulas import WIDTH_OF_EXPERTS, Formulas, mathml, symbol, tree
+from symcost.render.explorer.formulas import (
+    WIDTH_OF_EXPERTS,
+    Formulas,
+    mathml,
+    symbol,
+    tree,
+    worded,
+)
 from symcost.render.explorer.halves import (
     OF_EXPERTS,
     Module,
@@ -26,6 +33,7 @@ from symcost.stages import SyntheticKVCache
 from symcost.symbols import CATALOGUE, B, K, S
 from symcost.version import __version__
 
+_SCRIPTS = ("explorer_geometry.mjs", "explorer_numbers.mjs", "explorer.mjs")
 _EXECUTIONS = {
     Execution.EAGER: "eager, as the reference",
     Execution.FUSED: "fused, as engines run it",
@@ -57,7 +65,7 @@ def explorer_page(model: str) -> str:
         modules={name: _embedded(module.code) for name, module in exported.items()},
         data=_embedded(json.dumps(_data(model, exported), ensure_ascii=False)),
         style=text_of("explorer.css"),
-        script=_embedded(text_of("explorer_geometry.mjs") + text_of("explorer.mjs")),
+        script=_embedded("".join(text_of(name) for name in _SCRIPTS)),
         modes=MODES,
         executions={str(name): told for name, told in _EXECUTIONS.items()},
         routings={str(name): told for name, told in _ROUTINGS.items()},
@@ -120,7 +128,7 @@ def _touched(model: str) -> dict[str, dict[str, Any]]:
 def _sizes() -> dict[str, dict[str, str]]:
     told = {name: info.meaning for name, info in CATALOGUE.items()}
     told[WIDTH_OF_EXPERTS] = "bytes per weight of a routed expert"
-    return {name: {"mathml": symbol(name), "meaning": meaning} for name, meaning in told.items()}
+    return {name: {"mathml": symbol(name), "meaning": worded(of)} for name, of in told.items()}
 
 
 def _device(device: Device) -> dict[str, int | None]:
