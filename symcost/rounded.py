@@ -12,17 +12,13 @@ _PREFIXES = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, 
 
 def human(amount: Amount, unit: str = "") -> str:
     """Four significant digits and a decimal prefix: 976.9 G."""
-    if amount >= 10**21:
-        return f"{Decimal(int(amount)):.3e} {unit}".strip()
-    value = float(amount)
-    for factor, prefix in _PREFIXES:
-        if value >= factor:
-            value, unit = value / factor, prefix + unit
-            break
-    else:
+    if amount < 1000:
         return f"{decimal_text(amount, 6)} {unit}".strip()
-    digits = 3 - min(3, len(str(int(value))) - 1)
-    return f"{value:.{digits}f} {unit}"
+    if amount >= 99995 * 10**16:  # what rounds to the power above all prefixes
+        return f"{Decimal(int(amount)):.3e} {unit}".strip()
+    scaled = [(float(amount) / factor, prefix) for factor, prefix in _PREFIXES]
+    value, prefix = next(one for one in scaled if float(f"{one[0]:.4g}") >= 1)
+    return f"{value:#.4g} {prefix}{unit}"
 
 
 _TIMES = ((1, "s"), (1000, "ms"), (10**6, "µs"), (10**9, "ns"))
