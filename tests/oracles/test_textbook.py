@@ -68,7 +68,9 @@ def costs_of(page: Page, execution: str) -> dict:
     return {**stages, **parts}
 
 
-@pytest.mark.parametrize("seed", range(240))
+@pytest.mark.parametrize(
+    "seed", [*range(80), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(80, 240))]
+)
 def test_every_stage_and_part_of_a_random_workload(seed):
     page = random_page(seed)
     stated, ours = textbook(page), costs_of(page, "ideal")
