@@ -159,12 +159,6 @@ def _layer(graph: Graph, execution: Execution, parts: tuple[Any, ...]) -> GraphL
     return GraphLayer(graph, execution, dict(parts))
 
 
-def forget_layers() -> None:
-    """Run all forward passes anew: where something else than a rule was changed."""
-    _layer.cache_clear()
-    _graph.cache_clear()
-
-
 @dataclass(frozen=True)
 class SyntheticKVCache:
     """A KV cache known by its sizes only.

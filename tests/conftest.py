@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import settings
 
-from symcost.stages import forget_layers
+from symcost import stages
 from tests.mistakes import changed_rule
 
 settings.register_profile("symcost", deadline=None, derandomize=True, max_examples=50)
@@ -24,10 +24,10 @@ def _layers_of_what_is_patched(request):
     """Layers are shared by models; what is patched in a test is in those that it makes, only."""
     patches = "monkeypatch" in request.fixturenames
     if patches:
-        forget_layers()
+        stages._graph.cache_clear()
     yield
     if patches:
-        forget_layers()
+        stages._graph.cache_clear()
 
 
 @pytest.fixture

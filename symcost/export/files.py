@@ -51,6 +51,9 @@ STAGES: Mapping[str, str] = MappingProxyType(
 )
 """What each stage is where it is exported."""
 
+FIGURES = tuple(metric for metric in METRICS if metric != "gradient_bytes")
+"""The figures of a forward pass."""
+
 
 @dataclass(frozen=True)
 class Export:
@@ -137,14 +140,13 @@ class Export:
 
 
 def _names(costs: Mapping[str, Cost]) -> list[str]:
-    """The figures of stages and of their direct parts, but for those of a backward pass."""
-    metrics = [metric for metric in METRICS if metric != "gradient_bytes"]
+    """The figures of stages and of their direct parts."""
     places = [
         place
         for stage, cost in costs.items()
         for place in (stage, *(f"{stage}.{part}" for part in cost.parts))
     ]
-    return [f"{place}.{metric}" for place in places for metric in metrics]
+    return [f"{place}.{metric}" for place in places for metric in FIGURES]
 
 
 def _latex(figures: Mapping[str, Expr], about: About) -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
+
+from symcost.errors import InputError
 
 SUFFIXES = (".svg", ".png")
 """What names of pictures end in."""
@@ -35,3 +39,18 @@ STYLE: Mapping[str, Any] = MappingProxyType(
     }
 )
 """Settings of matplotlib."""
+
+
+_WRITTEN_BY = {".svg": {"Date": None, "Creator": "symcost"}, ".png": {"Software": "symcost"}}
+
+
+def file_of(
+    draw: Callable[[], Any], suffix: str, styled: Callable[[], AbstractContextManager[None]]
+) -> bytes:
+    """What a file holds whose name ends in `.svg` or `.png`; the same bytes each time."""
+    if suffix not in SUFFIXES:
+        raise InputError(f"a plot is to end in {suffix!r}; allowed: {', '.join(SUFFIXES)}")
+    contents = io.BytesIO()
+    with styled():
+        draw().savefig(contents, format=suffix[1:], dpi=PIXELS, metadata=_WRITTEN_BY[suffix])
+    return contents.getvalue()

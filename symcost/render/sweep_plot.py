@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from symcost.errors import InputError
 from symcost.render import sweep_panels as panels
-from symcost.render.pictures import PIXELS, STYLE, SUFFIXES
+from symcost.render.pictures import STYLE, file_of
 from symcost.render.sweep_panels import Amounts, groups_of
 from symcost.render.sweep_roles import Name, names_of, of_dots, of_lines
 from symcost.sweeps.block import MOST_KEPT, counted
@@ -56,14 +55,7 @@ def svg(result: Sweep) -> str:
 
 def picture(result: Sweep, suffix: str) -> bytes:
     """The picture as a file holds it whose name ends in `.svg` or `.png`."""
-    if suffix not in SUFFIXES:
-        raise InputError(f"a plot is to end in {suffix!r}; allowed: {', '.join(SUFFIXES)}")
-    about = {".svg": {"Date": None, "Creator": "symcost"}, ".png": {"Software": "symcost"}}
-    contents = io.BytesIO()
-    with _style():
-        figure = _plot(result)
-        figure.savefig(contents, format=suffix[1:], dpi=PIXELS, metadata=about[suffix])
-    return contents.getvalue()
+    return file_of(lambda: _plot(result), suffix, _style)
 
 
 @contextmanager

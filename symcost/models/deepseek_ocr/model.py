@@ -159,6 +159,8 @@ class DeepseekOCRModel(Displayed):
             How the model is spread over devices; on one unless given.
         """
         config = published() if config is None else config
+        widths = Widths() if widths is None else widths
+        routing = Routing() if routing is None else routing
         named = reference_named(reference)
         how = execution if isinstance(execution, Executions) else Executions.parse(execution)
         if lm_head not in ("all", "last"):
@@ -184,7 +186,7 @@ class DeepseekOCRModel(Displayed):
             head_layer=shared_layer(
                 head, config.decoder, parallel, last_only, execution=how.decoder
             ),
-            widths=Widths() if widths is None else widths,
+            widths=widths,
             image_tokens=0 if views is None else views.image_tokens,
             decoder_config=config.decoder,
             routing=routing,
@@ -196,8 +198,8 @@ class DeepseekOCRModel(Displayed):
                 "execution": str(how),
                 "head": "on the last token" if last_only else "on all tokens",
                 "page": "none" if views is None else str(views),
-                "bytes per element": str(Widths() if widths is None else widths),
-                "experts": str(Routing() if routing is None else routing),
+                "bytes per element": str(widths),
+                "experts": str(routing),
                 "devices": "one" if parallel == ONE_DEVICE else str(parallel),
             },
         )

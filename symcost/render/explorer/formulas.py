@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from symcost.errors import DomainError
+from symcost.export.json_tree import encode
 from symcost.formulas import groups, indicator
 from symcost.symbols import CATALOGUE, Expr, w_w
 
@@ -104,28 +105,19 @@ Names: TypeAlias = Mapping[sp.Symbol, str]
 
 
 def tree(formula: Expr, names: Names) -> Tree:
-    """A formula as the page evaluates it."""
-    if isinstance(formula, sp.Symbol):
-        return names.get(formula, formula.name)
-    if isinstance(formula, sp.Integer):
-        return int(formula) if abs(int(formula)) < _LARGEST else ["/", str(formula), 1]
-    if isinstance(formula, sp.Rational):
-        return ["/", _number(formula.p), _number(formula.q)]
-    if formula.func not in _SIGNS:
-        raise DomainError(f"{formula.func.__name__} cannot be shown on the page: {formula}")
-    return [_SIGNS[formula.func], *(tree(part, names) for part in formula.args)]
+    """A formula as the page evaluates it: that of files, with numbers that JavaScript can read."""
+    return _read_by_the_page(encode(formula), {size.name: told for size, told in names.items()})
 
 
-_SIGNS = {
-    sp.Add: "+",
-    sp.Mul: "*",
-    sp.Pow: "^",
-    sp.floor: "floor",
-    sp.ceiling: "ceiling",
-    sp.Min: "min",
-    sp.Max: "max",
-    sp.Abs: "abs",
-}
+def _read_by_the_page(value: Tree, names: Mapping[str, str]) -> Tree:
+    if isinstance(value, str):
+        return names.get(value, value)
+    if isinstance(value, int):
+        return value if abs(value) < _LARGEST else ["/", str(value), 1]
+    sign, *parts = value
+    if sign == "/":
+        return [sign, *map(_number, parts)]
+    return [sign, *(_read_by_the_page(part, names) for part in parts)]
 
 
 def mathml(formula: Expr, names: Names) -> str:

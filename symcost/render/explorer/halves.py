@@ -14,11 +14,11 @@ from functools import cached_property
 
 import sympy as sp
 
-from symcost.cost import METRICS, Cost, Entry, StageCost, Storage, Traffic, Unit
+from symcost.cost import Cost, Entry, StageCost, Storage, Traffic, Unit
 from symcost.errors import DomainError
 from symcost.exact import as_rational
 from symcost.execution import Execution
-from symcost.export.files import STAGES
+from symcost.export.files import FIGURES, STAGES
 from symcost.export.javascript_code import export_javascript
 from symcost.export.targets import About
 from symcost.figures import formula_of, unit_of
@@ -36,9 +36,6 @@ SEEN = {"image": SYMBOLIC, "text": None}
 """What prompts hold, and the views of it."""
 
 _PROMPTS = {"image": "an image and text", "text": "text alone"}
-
-FIGURES = tuple(metric for metric in METRICS if metric != "gradient_bytes")
-"""The figures of a forward pass."""
 
 OF_EXPERTS = ("bytes_read", "bytes_written", "bytes_moved", "weight_bytes")
 """Those that routing and the width of the experts' weights change, besides sums that hold them."""

@@ -8,12 +8,13 @@ from typing import Any
 from symcost.errors import InputError
 from symcost.execution import Execution
 from symcost.insight.devices import Device, device_named
+from symcost.render.pictures import file_of
 from symcost.render.plots import Kind
 from symcost.render.plots.asked import Asked
 from symcost.render.plots.bars import breakdown, executions
 from symcost.render.plots.lines import growth, shares
 from symcost.render.plots.roof import roofline
-from symcost.render.plots.style import file_of, styled
+from symcost.render.plots.style import styled
 
 _DRAWN: Mapping[Kind, Callable[[Asked], Any]] = {
     Kind.BREAKDOWN: breakdown,
@@ -54,7 +55,7 @@ def plot(asked: Asked, kind: Kind, device: Device | None = None) -> Any:
 
 def picture(asked: Asked, kind: Kind, suffix: str, device: Device | None = None) -> bytes:
     """A plot as a file holds it whose name ends in `.svg` or `.png`; the same bytes each time."""
-    return file_of(lambda: plot(asked, kind, device), suffix)
+    return file_of(lambda: plot(asked, kind, device), suffix, styled)
 
 
 def plots_of_page(model: str) -> dict[str, str]:

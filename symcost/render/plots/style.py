@@ -1,17 +1,15 @@
-"""How plots look, and how they become files: the same bytes whenever they are drawn."""
+"""How plots look."""
 
 from __future__ import annotations
 
-import io
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from symcost import extras
-from symcost.errors import InputError
-from symcost.render.pictures import COLOURS, PIXELS, STYLE, SUFFIXES
+from symcost.render.pictures import COLOURS, STYLE
 from symcost.render.plots.asked import ATTENTION, EXPERTS, REST
 
 library = partial(extras.library, extra="plot")
@@ -43,17 +41,6 @@ STAGES: Mapping[str, Mapping[str, Any]] = {
 _STYLE = {**STYLE, "hatch.linewidth": 0.6, "lines.markersize": 4}
 _LETTER = 0.068
 """Inches of a letter of what runs."""
-
-
-def file_of(draw: Callable[[], Any], suffix: str) -> bytes:
-    """What a file holds whose name ends in `.svg` or `.png`."""
-    if suffix not in SUFFIXES:
-        raise InputError(f"a plot is to end in {suffix!r}; allowed: {', '.join(SUFFIXES)}")
-    about = {".svg": {"Date": None, "Creator": "symcost"}, ".png": {"Software": "symcost"}}
-    contents = io.BytesIO()
-    with styled():
-        draw().savefig(contents, format=suffix[1:], dpi=PIXELS, metadata=about[suffix])
-    return contents.getvalue()
 
 
 @contextmanager
